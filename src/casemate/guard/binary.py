@@ -12,6 +12,8 @@ MAX_LOOKED_AT = 1 << 20
 """Bytes of one value in which texts are looked for, from its beginning: there they are."""
 MAX_RUNS = 500
 MAX_RUN = 4096
+_MAX_FOUND = 2 * MAX_RUNS
+"""Runs that are found one by one: where there are more, most are the same."""
 MIN_RUN = 8
 """Characters that follow each other: chance makes one of 8 in 2,600 random bytes, of 6 in 400."""
 _SAMPLE = 4096
@@ -24,6 +26,11 @@ _RUNS = {
     unit: re.compile(b"(?:%b){%d,%d}" % (unit, MIN_RUN, MAX_RUN))
     for unit in (_PRINTED, _PRINTED + _ZERO)
 }
+_TEXTS = {
+    _PRINTED: re.compile(rb"[\t\n\r\x20-\x7e]{%d,%d}" % (MIN_RUN, MAX_RUN)),
+    _PRINTED + _ZERO: re.compile(rb"(?:[\t\n\r\x20-\x7e]\x00){%d,%d}" % (MIN_RUN, MAX_RUN)),
+}
+"""The same in the data itself."""
 _BEGINNINGS = (
     *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"8BPS"),
     *(b"ID3", b"OggS", b"fLaC", b"\0\0\0", b"\x1aE\xdf\xa3", b"%PDF"),
@@ -72,8 +79,14 @@ def texts_in(data: bytes) -> list[str]:
         step = len(unit)
         # The beginning of a run is found faster so than by an expression.
         run, whole = unit * MIN_RUN, _RUNS[unit]
-        start = kinds.find(run)
+        start, left = kinds.find(run), _MAX_FOUND
         while start >= 0 and len(found) < MAX_RUNS:
+            if left <= 0:
+                for text in dict.fromkeys(_TEXTS[unit].findall(data, start)):
+                    if len(found) < MAX_RUNS:
+                        found[text[::step].decode("ascii")] = None
+                break
+            left -= 1
             match = whole.match(kinds, start)
             end = match.end() if match is not None else start + len(run)
             found[data[start:end:step].decode("ascii")] = None

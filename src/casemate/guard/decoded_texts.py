@@ -40,6 +40,7 @@ from .decoding import (
     has_no_character,
     hex_forms,
     is_hex,
+    may_have_hex,
 )
 from .forms import Forms
 from .fragments import Fragments
@@ -336,8 +337,9 @@ class DecodedTexts(Known):
             for text in others:
                 self._take_forms(text, bytes_forms(data[text], "base64"), depth)
             self._take_all_forms(self._forms.seldom(self._forms.likely(batch)), depth)
-            for text in filter(is_hex, batch):
-                self._take_forms(text, hex_forms(text), depth)
+            if may_have_hex("\0".join(batch)):
+                for text in filter(is_hex, batch):
+                    self._take_forms(text, hex_forms(text), depth)
 
     def _take_plain(self, forms: dict[str, str], how: str, depth: int) -> None:
         """Take what texts were decoded to, by the text."""

@@ -10,6 +10,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Container, Iterator, Sequence
+from unicodedata import is_normalized
 
 from .batches import base64_of, plain_of
 from .decoding import (
@@ -84,6 +85,8 @@ def decoded_together(
     joined = "\0".join(texts)
     if not joined.isascii():
         other = [text for text in texts if not text.isascii() and text not in normal]
+        # What is in the second form is in the first one, too.
+        other = [text for text in other if not is_normalized(NORMAL_FORMS[1], text)]
         if other:
             _normal_forms(other, made, spend, normal_cost)
     if "%" in joined:

@@ -152,16 +152,20 @@ class Forms:
             return list(texts)
         # A label, UTF-16 by its null bytes (as `_is_null`), base32 by its case. Spelled out: to
         # call functions for each of thousands takes longer than what they do.
-        return [
+        whole = "\0".join(texts)
+        signs = [sign for sign in ("-", "00") if sign in whole]
+        found = [
             text
             for text in texts
-            if "-" in text
-            or "00" in text
-            or text.count("A") * 5 >= len(text)
+            if text.count("A") * 5 >= len(text)
             or text.isupper()
             or text.islower()
             or (text[0] <= "9" and text.strip("=").isdigit())
         ]
+        for sign in signs:
+            some = {*found, *[text for text in texts if sign in text]}
+            found = [text for text in texts if text in some]
+        return found
 
     def seldom(self, texts: Sequence[str]) -> Made:
         """Return the seldom forms alone, of different texts."""
