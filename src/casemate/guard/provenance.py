@@ -103,6 +103,7 @@ Watcher = Callable[[tuple[Any, ...], dict[str, Any]], None]
 _OF_PYTHON = frozenset((FunctionType, MethodType))
 _NO_MAPPINGS = frozenset((str, bytes, int, float, bool, tuple, list, set, type(None)))
 """What fills a template in its order."""
+_NUMBERS = frozenset((int, float, bool, type(None)))
 _ADDRESSES = ("IPv4Address", "IPv6Address")
 _MAX_PAIR = 4
 """Parts of a pair that is looked up: `(scheme, host) in ALLOWED`."""
@@ -408,7 +409,14 @@ class Provenance(Calls):
 
         def announced(*arguments: Any, **named: Any) -> Any:
             if self.active and ASKS in self.watchers:
-                self.watchers[ASKS]((function, *arguments), named)
+                literals = self.literals
+                for one in (*arguments, *named.values()) if named else arguments:
+                    # Numbers are no texts, and what the code has written is as it was meant.
+                    kind = type(one)
+                    if kind in _NUMBERS or (kind is str and literals.get(one) is one):
+                        continue
+                    self.watchers[ASKS]((function, *arguments), named)
+                    break
             return function(*arguments, **named)
 
         return announced

@@ -64,7 +64,9 @@ def on_told(
             continue
         text = as_text(given)
         quoted = "'" in text or '"' in text
-        looks = quoted or ":" in text or "=" in text or BREAKS.search(text.strip()) is not None
+        looks = quoted or ":" in text or "=" in text
+        if not (looks or text.isprintable()):  # no sign that ends a line is
+            looks = BREAKS.search(text.strip()) is not None
         if looks and is_own(guard, function):
             check_own(guard, NAME, given, judge_graphql if _DOCUMENT.match(text) else judge)
 

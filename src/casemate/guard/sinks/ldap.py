@@ -226,10 +226,11 @@ def _on_search(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Judge a filter that the code has put together, and hands to a function of its own."""
-    if not is_own(guard, function):
-        return
     for one in (*arguments, *named.values()):
-        if isinstance(one, str) and _IS_FILTER.match(one) and is_put_together(guard, one):
+        # Hardly any text is one, which shows sooner than whose the function is.
+        if not (isinstance(one, str) and one[:1] == "(" and _IS_FILTER.match(one)):
+            continue
+        if is_own(guard, function) and is_put_together(guard, one):
             guard.check(NAME, one, judge_filter)
 
 
