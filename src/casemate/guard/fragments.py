@@ -102,7 +102,8 @@ class Fragments:
                 window = text[place : place + _WINDOW]
                 if "." in window and ".." not in window and not _is_name(inside, left, right):
                     continue
-                if same < MIN_SAME and _is_in_brackets(text, inside[left:right]):
+                bracketed = same < MIN_SAME and ("(" in text or "[" in text)
+                if bracketed and _is_in_brackets(text, inside[left:right]):
                     continue
                 if left < right and (same >= MIN_SAME or 2 * same >= len(text)):
                     done[identity(text)] = right
@@ -153,12 +154,15 @@ def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, 
     signs = [sign for sign in _SIGNS if sign in inside and sign in joined]
     if not signs and not ("." in inside and "." in joined):
         return []
-    parts = _with_signs(inside)
     exact = joined.isascii() and inside.isascii()
-    left = dict.fromkeys(parts, _MAX_PLACES)
+    places, numbers = _with_signs(inside), windows(inside, _WINDOW)
+    parts: dict[int, set[str]] = {}
+    for at in () if exact else places:
+        parts.setdefault(numbers[at], set()).add(inside[at : at + _WINDOW])
+    left = dict.fromkeys(map(numbers.__getitem__, places), _MAX_PLACES)
     found: list[int] = []
     budget = Budget(MAX_PLACES)
-    for at, number in shared(joined, inside, set(parts)):
+    for at, number in shared(joined, inside, set(left)):
         if not left[number]:
             continue
         if exact or joined[at : at + _WINDOW] in parts[number]:
@@ -170,15 +174,15 @@ def _alike(texts: Sequence[tuple[str, object]], inside: str) -> list[tuple[str, 
     return [texts[n] for n in dict.fromkeys(bisect.bisect_right(ends, at) for at in found)]
 
 
-def _with_signs(inside: str) -> dict[int, set[str]]:
-    """Return the parts of a text that have a sign, by their numbers."""
-    numbers = windows(inside, _WINDOW)
-    parts: dict[int, set[str]] = {}
+def _with_signs(inside: str) -> list[int]:
+    """Return where the parts of a text are that have a sign."""
+    places: list[int] = []
+    after, end = 0, max(len(inside) - _WINDOW + 1, 0)
     for sign in _EACH.finditer(inside):
-        first, last = max(sign.end(1) - _WINDOW, 0), min(sign.start() + 1, len(numbers))
-        for at in range(first, last):
-            parts.setdefault(numbers[at], set()).add(inside[at : at + _WINDOW])
-    return parts
+        last = min(sign.start() + 1, end)
+        places += range(max(sign.end(1) - _WINDOW, after), last)
+        after = max(last, after)
+    return places
 
 
 def _cut(
@@ -240,7 +244,8 @@ def _aligned(
         left -= 1
     if last and text[after - last - 1] != "\\" and inside[left:right].endswith("\\"):
         right -= 1  # it escapes the quote that is left out
-    right = end_of_escape(inside, left, right)
+    if inside.endswith("\\", left, right):
+        right = end_of_escape(inside, left, right)
     budget.spend(same + _MAX_ESCAPES)
     return left, right, same
 
