@@ -19,6 +19,7 @@ _QUERY = re.compile(
 _JOINED = re.compile(
     r"\b(?:and|or|where|match|filter|select|eq|find|return)\b|&&|\|\||[{(\[,|;]", re.IGNORECASE
 )
+_METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 _JOINS = frozenset(("and", "or", "&&", "||"))
 """What is between two conditions, by itself: `" AND ".join(parts)`."""
 _FIELDS = re.compile(r"(?:\w{2,40}[:=]\w[\w.-]{0,60}[ ,]){1,8}\w{2,40}[:=](?:\0|%s|%\(|\{|\Z)")
@@ -45,11 +46,39 @@ _NO_TEXTS = (ast.Constant, ast.Dict, ast.DictComp, ast.List, ast.ListComp, ast.S
 
 def asks_by_text(module: ast.Module) -> bool:
     """Tell whether a module has a literal of a query or a command in it."""
-    texts = [text for node in ast.walk(module) if (text := _literal(node))]
-    if any(map(_is_part, texts)):
+    nodes = [(text, node) for node in ast.walk(module) if (text := _literal(node))]
+    parts = [(text, node) for text, node in nodes if _is_part(text)]
+    # Most that are a word in capitals alone are `"method": "POST"` and its like.
+    words = [node for text, node in parts if text in _METHODS]
+    if len(parts) > len(words) or (words and not _named_methods(module).issuperset(words)):
         return True
+    texts = [text for text, _ in nodes]
     joins = any(text.strip().lower() in _JOINS for text in texts if len(text) < 8)
     return joins and any(_QUERY.search(text) for text in texts if len(text) <= _MAX_LITERAL)
+
+
+def _named_methods(module: ast.Module) -> set[ast.AST]:
+    """Return what is told by its name, or compared with something, that is a method of HTTP."""
+    found: set[ast.AST] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            found.update(value for key, value in pairs if key and _tells_method(key))
+        elif isinstance(node, ast.keyword) and "method" in (node.arg or "").lower():
+            found.update(ast.walk(node.value) if _is_collection(node.value) else (node.value,))
+        elif isinstance(node, ast.Compare):
+            sides = (node.left, *node.comparators)
+            for side in sides if any(map(_tells_method, sides)) else ():
+                found.update(ast.walk(side) if _is_collection(side) else (side,))
+    return found
+
+
+def _is_collection(node: ast.AST) -> bool:
+    return isinstance(node, (ast.List, ast.Set, ast.Tuple))
+
+
+def _tells_method(node: ast.AST) -> bool:
+    return "method" in ast.unparse(node).lower()
 
 
 def may_ask(node: ast.Call, name: str) -> bool:

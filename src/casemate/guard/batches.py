@@ -20,9 +20,10 @@ from .decoding import CONTROL
 
 _LETTERS = "A-Za-z0-9_.,:@/-"
 _EASILY = r"!#$()*,./0-9:;<>?@A-Z\]^_a-z|}~'\"`-"
+_CODED = r"(?=[^\0]{8})[A-Za-z0-9/_-]{6,}+={0,2}+"
 _KINDS = re.compile(
     # A URL has a blank for a `+`, so these have none: that would be a form as well.
-    r"((?=.{8})[A-Za-z0-9/_-]{6,}+={0,2}+)"
+    f"({_CODED})"
     # What is short, or has blanks, but not at its ends. JSON begins with a double quote.
     f'|((?!")(?:[{_EASILY}]{{1,7}}+'
     f"|(?!(?i:beare|data:))[{_EASILY}]++ (?:[ {_EASILY}]*[{_EASILY}])?+)(?<! ))"
@@ -31,6 +32,11 @@ _KINDS = re.compile(
 """By the number of the group, what base64 looks like; what has no other form once its quotes are
 seen to, and takes no decoder to say so, for it has no escapes; and a word that can be an encoding,
 but is always written as it is."""
+_ALL_CODED = re.compile(f"(?:{_CODED}\\0)++")
+_ANY_KIND = re.compile(rf"\0(?:{_KINDS.pattern})(?=\0)")
+"""The same of many texts with null characters between."""
+_SAMPLE = 32
+"""Texts by which it is seen whether all may be of one kind."""
 _WORD = re.compile(f"[{_LETTERS}]++")
 _MAX_EASY = 4096
 _MIN_KEPT, _MAX_KEPT = 4096, 1 << 20
@@ -65,12 +71,42 @@ class Sorted(NamedTuple):
     hard: list[str]
 
 
+def all_coded(texts: Sequence[str]) -> bool:
+    """Tell whether all texts look like base64: then none is plain, nor of another kind."""
+    some = len(texts) > _SAMPLE and len(max(texts, key=len)) < _MAX_EASY
+    if not some or _ALL_CODED.fullmatch("\0".join([*texts[:_SAMPLE], ""])) is None:
+        return False
+    joined = "\0".join([*texts, ""])
+    return joined.count("\0") == len(texts) and _ALL_CODED.fullmatch(joined) is not None
+
+
+def coded_alone(texts: Sequence[str]) -> Sorted:
+    """Return such texts sorted."""
+    return Sorted([text for text in texts if text[-1] != "="], [*texts], [], [], [])
+
+
+def none_is(known: re.Pattern[str], each: re.Pattern[str], texts: Sequence[str]) -> bool:
+    """Tell whether no text is one that `known` knows; False if they are few.
+
+    `each` finds one behind a null character, before another.
+    """
+    if len(texts) <= _SAMPLE or any(map(known.fullmatch, texts[:_SAMPLE])):
+        return False
+    joined = "\0".join(["", *texts, ""])
+    return joined.count("\0") == len(texts) + 1 and each.search(joined) is None
+
+
 def sort_out(texts: Sequence[str]) -> Sorted:
     """Sort texts that are not plain."""
+    if all_coded(texts):
+        return coded_alone(texts)
+    short = max(map(len, texts), default=0) < _MAX_EASY
+    if short and none_is(_KINDS, _ANY_KIND, texts):
+        return Sorted([], [], [], [], [*texts])
     kinds: tuple[list[str], ...] = ([], [], [], [])
     hard, coded, easy, words = kinds
     # One expression that tells them all, for each call of one takes longer than what it does.
-    if max(map(len, texts), default=0) < _MAX_EASY:
+    if short:
         numbers = [found.lastindex if found else 0 for found in map(_KINDS.fullmatch, texts)]
         for number, kind in enumerate(kinds):
             if numbers.count(number) == len(texts):  # most events have many of a kind

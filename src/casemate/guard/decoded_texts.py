@@ -9,9 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from .batches import (
     WRITTEN_OTHERWISE,
+    Sorted,
+    all_coded,
     all_lowered,
     base64_of,
+    coded_alone,
     lowered,
+    none_is,
     plain_of,
     plainly_decoded,
     requoted,
@@ -37,10 +41,10 @@ from .decoding import (
     NORMAL_FORMS,
     bytes_forms,
     growth,
+    has_hex,
     has_no_character,
     hex_forms,
     is_hex,
-    may_have_hex,
 )
 from .forms import Forms
 from .fragments import Fragments
@@ -57,6 +61,7 @@ _PLAIN = re.compile(
     rf"[{_LETTERS}]{{1,7}}+|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
 )
 """A text that no application writes in another way, and in which nothing can be encoded."""
+_ANY_PLAIN = re.compile(rf"\0(?:{_PLAIN.pattern})(?=\0)")
 _TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
 """What an easy text has that is decoded in a seldom way, or turned round."""
 _JSON = frozenset(("JSON", "JSON lines"))
@@ -110,11 +115,15 @@ class DecodedTexts(Known):
                         self._read(*self._unread.pop(0))
                     # Forms of these texts are one deeper, so this list does not grow meanwhile.
                     self._characters += sum(map(len, texts))
-                    other = list(itertools.filterfalse(_PLAIN.fullmatch, texts))
+                    alike = all_coded(texts)
+                    if alike or none_is(_PLAIN, _ANY_PLAIN, texts):
+                        other = texts[:]
+                    else:
+                        other = list(itertools.filterfalse(_PLAIN.fullmatch, texts))
                     if len(other) < len(texts):
                         done = set(other)
                         self._plain([t for t in texts if t not in done] if done else texts)
-                    self._signed(other, depth)
+                    self._signed(other, depth, coded_alone if alike else sort_out)
                     texts.clear()
             except ExhaustedError:
                 # From here on, a text of which nothing is found is taken as the event's: see
@@ -139,14 +148,16 @@ class DecodedTexts(Known):
             lower = [low for low in lower if low not in own]
         self._needles.add_all(lower, texts)
 
-    def _signed(self, texts: list[str], depth: int) -> None:
+    def _signed(
+        self, texts: list[str], depth: int, sort: Callable[[list[str]], Sorted] = sort_out
+    ) -> None:
         """Prepare texts with signs for searches, and take in what they may be decoded to."""
         # Some at a time: of too many the last are not even looked at.
         for start in range(0, len(texts), _SORTED_AT_ONCE):
-            self._some_signed(texts[start : start + _SORTED_AT_ONCE], depth)
+            self._some_signed(sort(texts[start : start + _SORTED_AT_ONCE]), depth)
 
-    def _some_signed(self, texts: list[str], depth: int) -> None:
-        words, coded, easy, quoted, hard = sort_out(texts)
+    def _some_signed(self, texts: Sorted, depth: int) -> None:
+        words, coded, easy, quoted, hard = texts
         self._find_words(words)
         whole = [text for text in easy if len(text) >= MIN_SEARCHED]
         for batch in _batches([*whole, *[text for text in coded if text[-1] == "="]]):
@@ -337,7 +348,7 @@ class DecodedTexts(Known):
             for text in others:
                 self._take_forms(text, bytes_forms(data[text], "base64"), depth)
             self._take_all_forms(self._forms.seldom(self._forms.likely(batch)), depth)
-            if may_have_hex("\0".join(batch)):
+            if has_hex("\0".join(["", *batch, ""])):
                 for text in filter(is_hex, batch):
                     self._take_forms(text, hex_forms(text), depth)
 

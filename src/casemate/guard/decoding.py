@@ -39,8 +39,8 @@ BEGINNING = 256
 _FORM = re.compile(r"[^=&\s]{1,200}=")
 _HEX = re.compile(r"(?:0[xX]|\\x)?+(?:[0-9a-fA-F]{2}){3,}+")
 is_hex = _HEX.fullmatch
-may_have_hex = re.compile(r"(?<![^\0])(?:0[xX]|\\x)?[0-9a-fA-F]{6,}+(?![^\0])").search
-"""Finds one of many texts with null characters between."""
+has_hex = re.compile(r"\0(?:0[xX]|\\x)?[0-9a-fA-F]{6,}+(?=\0)").search
+"""Finds one of many texts, each between null characters."""
 JWT = re.compile(r"[\w-]*\.[\w-]{4,}(?:\.[\w-]*)?")
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _Form = Literal["NFC", "NFKC"]

@@ -45,6 +45,8 @@ _BEGINNINGS = frozenset("\x1fB\udcfd(")
 """First bytes of what is compressed."""
 _PACKED = frozenset("\x1fx\udcfe\udcff")
 """First bytes of gzip, zlib and UTF-16, which need no library that the application has."""
+_BEGUN = frozenset((b"\x1f", b"x", b"\xff", b"\xfe"))
+"""The same of bytes."""
 _NULLS_WITHIN = 64
 """First bytes of which one is null in any text of UTF-16."""
 _TOGETHER = 128
@@ -207,7 +209,9 @@ class Forms:
                         data = text.encode(errors="surrogateescape")
                         made[text] += _of_bytes(data, "bytes", known)
         for text in plain:
-            if "=" in text or "\n\n" in text or "\n\r\n" in text:
+            # What has an equals sign is a form, mostly: this shows sooner than in a call for each.
+            mail = "=?" in text or ("\n" in text and ("=" in text or "\n\n" in text))
+            if mail or "\n\r\n" in text or ("=" in text and _QUOTED.search(text)):
                 made[text] += self._of_mail(text, known)
         turned = self._turned_or_named(texts, made)
         coded = [text for text in plain if len(text) >= _MIN_CODED and " " not in text]
@@ -315,8 +319,16 @@ def _take_groups(
     """Take what texts hold; beside each is what there are of its digits."""
     held = groups([bare for _, bare in texts], digits) if texts else ()
     for (text, _), data in zip(texts, held, strict=True):
-        if data is not None:
+        # By far most come to bytes that are no text. Nothing else is asked of these.
+        if data is not None and (known or _may_be_any(data)):
             made[text] += _of_bytes(data, how, known)
+
+
+def _may_be_any(data: bytes) -> bool:
+    """Tell whether `_of_bytes` may find anything in data, where no library is known."""
+    if data.isascii() or b"\0" in data[:_NULLS_WITHIN] or data[:1] in _BEGUN:
+        return True
+    return len(data.decode(errors="ignore").encode()) == len(data)
 
 
 def _may_be_packed(text: str, known: bool) -> bool:
