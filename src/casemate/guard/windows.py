@@ -55,18 +55,21 @@ def shared(text: str, inside: str, known: Set[int]) -> Iterator[tuple[int, int]]
     """
     low = _low_bytes(text)
     others = _ALL.translate(None, _low_bytes(inside))
-    runs, kept = [low], low
+    runs = [low]
+    ahead: Iterator[re.Match[bytes]] = iter(())
     if others.startswith(b"\0"):  # which stands between the runs that are left
         kept = low.translate(bytes.maketrans(others, bytes(len(others))))
-        runs = _RUN.findall(kept)
+        runs, ahead = _RUN.findall(kept), _RUN.finditer(kept)
     numbers = _windows(b"\0".join(runs), _SHARED)
     if known.isdisjoint(numbers):
         return
-    ahead = _RUN.finditer(kept) if kept is not low else iter(())
-    end, before = 0 if kept is not low else len(numbers), 0
+    end = before = 0
     for at in itertools.compress(range(len(numbers)), map(known.__contains__, numbers)):
         while at >= end:
-            run = next(ahead)
+            run = next(ahead, None)
+            if run is None:  # the text is one run
+                end = len(numbers)
+                break
             before = run.start() - end
             end += run.end() - run.start() + 1
         yield at + before, numbers[at]
