@@ -40,8 +40,8 @@ _LEFT_ALONE = frozenset(
     ]
 )
 
-_NO_TEXTS = (ast.Constant, ast.Dict, ast.DictComp, ast.List, ast.ListComp, ast.Set, ast.Tuple)
-"""What is written there, or holds texts: a statement beside its values is a literal, mostly."""
+_NO_TEXTS = (ast.Constant, ast.List, ast.ListComp, ast.Set, ast.Tuple)
+"""What is written there, or holds values: a statement beside them is a literal, mostly."""
 
 
 def asks_by_text(module: ast.Module) -> bool:
@@ -83,9 +83,10 @@ def _tells_method(node: ast.AST) -> bool:
 
 def may_ask(node: ast.Call, name: str) -> bool:
     """Tell whether a call of a method or a function may be one by such a text."""
-    if not name or name in _LEFT_ALONE or name in _BUILT_IN or not node.args or len(node.args) > 3:
+    given = [*node.args, *(keyword.value for keyword in node.keywords)]
+    if not name or name in _LEFT_ALONE or name in _BUILT_IN or not given or len(node.args) > 3:
         return False
-    return any(not isinstance(argument, _NO_TEXTS) for argument in node.args)
+    return any(not isinstance(argument, _NO_TEXTS) for argument in given)
 
 
 def _literal(node: ast.AST) -> str:

@@ -26,7 +26,7 @@ _OF_MODULES = {"os": WRITES, "posix": WRITES, "builtins": frozenset(("print",))}
 FORMATS = frozenset(("format", "format_map"))
 LATE = frozenset(("attrgetter", "methodcaller"))
 """What makes a call that is made later, of an object that is not known yet."""
-_NAMES = frozenset(("print", "getattr", "__import__"))
+_NAMES = frozenset(("print", "getattr", "setattr", "__import__"))
 """Built-in functions that are handed over."""
 _UNBOUND = frozenset((str.format, str.format_map))
 _GETTERS = frozenset((operator.attrgetter, operator.methodcaller))
@@ -77,6 +77,7 @@ class Binder:
         self._of_names = {
             print: Announced(print, partial(watched, "print")),
             getattr: Announced(getattr, partial(watched, "getattr")),
+            setattr: Announced(setattr, partial(watched, "setattr")),
             __import__: Announced(__import__, self._imported),
         }
 
@@ -145,7 +146,7 @@ class Bindings(Heads, ast.NodeTransformer):
         """Names that the module gives a meaning of its own."""
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Do `print`, `getattr` and `__import__` where they are not called."""
+        """Do `print`, `getattr`, `setattr` and `__import__` where they are not called."""
         handed = node.id in _NAMES and isinstance(node.ctx, ast.Load)
         if not handed or id(node) in self._callees or node.id in self._bound:
             return node

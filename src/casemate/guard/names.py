@@ -32,6 +32,8 @@ FILLS_MARK = "replace() of a mark"
 """How it is announced that the code fills a mark of a template of its own."""
 MERGES = "dictionary that is put over another"
 """How it is announced that the code merges two dictionaries."""
+SETS = "attribute that is set"
+"""How it is announced that the code sets attributes by an object's dictionary."""
 ASKS = "text that an object of the code's is asked by"
 """How it is announced that the code gives a text to a method of any name."""
 PARTS = frozenset(("partition", "rpartition", "rsplit", "split"))
@@ -171,6 +173,7 @@ WATCHED = frozenset(
         "ParseFile",
         "__getattribute__",
         "__setattr__",
+        "__setitem__",
         "aggregate",
         "attrgetter",
         "compile",
@@ -202,6 +205,7 @@ WATCHED = frozenset(
         "send_query",
         "send_query_params",
         "setattr",
+        "setitem",
         "sub",
         "subn",
         "subscribe",

@@ -12,6 +12,7 @@ import operator
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import BufferedWriter, FileIO
 from operator import is_
 from types import BuiltinMethodType, FunctionType, GeneratorType, MethodType
@@ -404,7 +405,8 @@ class Provenance(Calls):
 
         All others are called where they stand: some look at who calls them.
         """
-        if type(function) not in _OF_PYTHON or not self.active or not self._is_own(function):
+        own = function if type(function) in _OF_PYTHON else _called_by(function)
+        if own is None or not self.active or not self._is_own(own):
             return function
 
         def announced(*arguments: Any, **named: Any) -> Any:
@@ -415,7 +417,7 @@ class Provenance(Calls):
                     kind = type(one)
                     if kind in _NUMBERS or (kind is str and literals.get(one) is one):
                         continue
-                    self.watchers[ASKS]((function, *arguments), named)
+                    self.watchers[ASKS]((own, *arguments), named)
                     break
             return function(*arguments, **named)
 
@@ -538,6 +540,14 @@ class Provenance(Calls):
         # Parsers return texts of their own types, such as lxml's.
         if type(left) is type(right) or (isinstance(left, str) and isinstance(right, str)):
             self._note(result, JOINED, (left, right), constant)
+
+
+def _called_by(function: Any) -> Any:
+    """Return the function that an object is called by: `partial(ask, 1)`, or one that has it."""
+    if type(function) is partial:
+        return function.func if type(function.func) in _OF_PYTHON else None
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - it is looked at
+    return called if type(called) is FunctionType else None
 
 
 def _is_standard(function: Callable[..., Any]) -> bool:

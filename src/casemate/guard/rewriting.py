@@ -39,6 +39,7 @@
     eval(x, names)        eval(*__casemate_seen__("eval() with what ...", (x, names)))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
+    o.__dict__[x] = v     o.__dict__[__casemate_seen__("attribute that is set", x, o.__dict__)] = v
     len(x.split())        the same: nobody sees what is made
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     repr(x), f"a {x!r}"   __casemate_showing__(repr)(x), f"a {__casemate_shown__(x)}"
@@ -68,6 +69,7 @@ from .asking import asks_by_text, may_ask
 from .bound_methods import announced, handed_over
 from .comparisons import Comparisons
 from .evaluated import form_of_eval
+from .fields_set import fields_of, names_of_fields
 from .heads import names_of_heads, puts_head
 from .in_batches import appended, appended_to, batched, joined_name, noting, with_notes
 from .inlining import PREFIX, SUFFIX, chain_of, chained, joined, made, turned
@@ -122,6 +124,7 @@ from .names import (
     READS_ANSWER,
     READS_HEAD,
     SEEN,
+    SETS,
     SHOWING,
     UNSEEN,
     WATCHED,
@@ -148,6 +151,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         self._matches = match_names(module)
         self._replaces = may_replace(module)
         self._asks = asks_by_text(module)
+        self._fields = names_of_fields(module)
         levels = separators_of_levels(module)
         self._levels = levels | frozenset("+#*>" if levels else "")
         self._taken: dict[int, int] = {}
@@ -221,6 +225,9 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         node.value = self.visit(node.value)
         # `x().text += v` would call `x` twice.
         load = loaded(target)
+        fields = fields_of(target, self._fields) if isinstance(node.op, ast.BitOr) else None
+        if fields is not None:
+            node.value = self._seen(node.value, SETS, fields)
         if load is None or not isinstance(node.op, ast.Add) or (number and not text):
             return node
         mask = ast.copy_location(ast.Constant(literal << 1), node)
@@ -493,6 +500,10 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
             self._cut_again = value
         self.generic_visit(node)
         cut = node.slice
+        fields = fields_of(node.value, self._fields) if isinstance(node.ctx, ast.Store) else None
+        if fields is not None and not isinstance(cut, (ast.Slice, ast.Constant)):
+            node.slice = self._seen(cut, SETS, fields)
+            return node
         if is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
             node.slice = self._seen(cut, "globals")
             return node

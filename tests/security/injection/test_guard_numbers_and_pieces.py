@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.guard.sinks.regex import is_exponential
+from casemate.guard.exponential import is_exponential
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 _SQL = """

@@ -6,6 +6,7 @@ comparison, names of fields before words, or a word in capitals that begins the 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,8 @@ from .languages import judge_graphql
 NAME = "nosql"
 _TEXTS = frozenset((str, bytes))
 _MAX_TEXT = 16 * 1024
+_MAX_GIVEN, _MAX_HELD = 3, 8
+"""Of a call that are looked at, and what is in a dictionary that is given."""
 _COMPARED = re.compile(
     r"(?:[=~:(,<>]|\b(?i:eq|ne|co|sw|like|contains|is)\b|\b[A-Z]{2,12} |\w:\w{1,40} )"
     r"\s{0,4}['\"]\Z"
@@ -59,7 +62,7 @@ def on_told(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     """Block a text (BlockedError) that data has changed, for an object of the code's own."""
-    for given in arguments[:2]:
+    for given in _given(arguments, named):
         if type(given) not in _TEXTS or not 2 < len(given) <= _MAX_TEXT or guard.is_own(given):
             continue
         text = as_text(given)
@@ -69,6 +72,13 @@ def on_told(
             looks = BREAKS.search(text.strip()) is not None
         if looks and is_own(guard, function):
             check_own(guard, NAME, given, judge_graphql if _DOCUMENT.match(text) else judge)
+
+
+def _given(arguments: Sequence[Any], named: dict[str, Any]) -> list[Any]:
+    """Return what an object is given by which it may be asked: also in a dictionary."""
+    given = [*arguments[:_MAX_GIVEN], *itertools.islice(named.values(), _MAX_GIVEN)]
+    held = [one for one in given if type(one) is dict and len(one) <= _MAX_HELD]
+    return [*given, *(value for one in held for value in one.values())]
 
 
 def judge(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -1,21 +1,23 @@
 """Attributes that the event names. `setattr` raises no audit event: watched in the own code.
 
-So is `update` of an object's dictionary. A dictionary does not tell whether it is one: the code
-that has it says so, by the words `__dict__` or `vars`.
+So is what is put into an object's dictionary. A dictionary does not tell whether it is one: the
+code that has it says so, by the words `__dict__` or `vars`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
+import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
 from typing import Any
 
 from .. import merged_keys
 from ..core import Guard
-from ..names import MERGES, OF_TABLES
+from ..names import MERGES, OF_TABLES, SETS
 from ..plain_names import is_of_rights
 from ..sink import Sink
 from ..verdict import Verdict
@@ -72,17 +74,49 @@ def _on_update(
     merged_keys.on_update(guard, function, arguments, named)
     owner = getattr(function, "__self__", None)
     given = arguments[0] if arguments else None
-    if type(owner) is not dict or not isinstance(given, dict):
-        return
-    names = [
-        name
-        for name in given
-        if isinstance(name, str)
-        and (name.startswith("_") or (is_of_rights(name) and name in owner))
-    ]
-    if names and _says(guard.root, _DICTIONARIES):
-        for name in names[:_MAX_NAMES]:
+    if type(owner) is dict and isinstance(given, dict):
+        _put(guard, given, owner)
+
+
+def _on_item(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Do so of `operator.setitem(vars(user), name, value)` and `vars(user).__setitem__(...)`."""
+    if function is operator.setitem and len(arguments) == 3 and type(arguments[0]) is dict:
+        _put(guard, arguments[1:2], arguments[0])
+    elif len(arguments) == 2 and type(getattr(function, "__self__", None)) is dict:
+        _put(guard, arguments[:1], function.__self__)  # type: ignore[attr-defined]
+
+
+def _on_fields(guard: Guard, given: object, fields: Sequence[Any], named: object) -> None:
+    """Do so of `user.__dict__[name] = value`, and of a dictionary that is put over it."""
+    names = given if isinstance(given, dict) else (given,)
+    for name in _judged(names, fields[0]):
+        guard.decide(NAME, lambda name=name: _verdict(guard, name))  # type: ignore[misc]
+
+
+def _put(guard: Guard, names: Iterable[object], held: dict[Any, Any]) -> None:
+    judged = _judged(names, held)
+    if judged and _says(guard.root, _DICTIONARIES):
+        for name in judged:
             guard.decide(NAME, lambda name=name: _verdict(guard, name))  # type: ignore[misc]
+
+
+def _judged(names: Iterable[object], held: Any) -> list[str]:
+    """Return the names that are no data, or of what somebody may do, where there is such a one."""
+    found = (
+        name
+        for name in names
+        if isinstance(name, str)
+        and (name.startswith("_") or (is_of_rights(name) and _is_in(name, held)))
+    )
+    return list(itertools.islice(found, _MAX_NAMES))
+
+
+def _is_in(name: str, held: Any) -> bool:
+    with contextlib.suppress(TypeError):
+        return name in held
+    return False
 
 
 def _says(root: str, words: frozenset[str]) -> bool:
@@ -117,6 +151,8 @@ SINK = Sink(
         "setattr": _on_setattr,
         "__setattr__": _on_method,
         "update": _on_update,
+        **dict.fromkeys(("setitem", "__setitem__"), _on_item),
+        SETS: _on_fields,
         MERGES: merged_keys.on_merged,
         **dict.fromkeys(QUERIES, merged_keys.on_query),
     },

@@ -10,6 +10,7 @@ import functools
 import io
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,10 +23,10 @@ from ..spans import around, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
 from ..verdict import Verdict
-from . import alike, shaped, wire
+from . import alike, entries, shaped, taken_apart, wire
 from .judgement import Judge, sink_of, verdict_by
 from .kinds import Kind
-from .lines import before_in_line, doubtful
+from .lines import BREAKS, before_in_line, doubtful
 from .records import FIX_LOG
 from .settings import FIX_LINE, judge_blocks
 
@@ -91,13 +92,18 @@ def read(
 ) -> None:
     """Block a text (BlockedError) that the event has changed, and that the code takes apart.
 
-    `arguments`: the pattern by which it does, if that finds texts in quotes.
+    `arguments`: the pattern by which it does, if there is one.
     """
     if type(text) is not str or not guard.active or len(text) > MAX_TEXT:
         return
     _read(shell, guard, text)
-    if any(arguments) and ("'" in text or '"' in text):
-        _check(guard, "nosql", text, judge_quotes)
+    for pattern in arguments[0] if arguments else ():
+        source = pattern if isinstance(pattern, str) else pattern.pattern
+        if ("'" in text or '"' in text) and reads_quotes(source):
+            _check(guard, "nosql", text, judge_quotes)
+        judged = taken_apart.judging(pattern) if len(text) <= taken_apart.MAX_TEXT else None
+        if judged is not None:
+            _check(guard, taken_apart.NAME, text, judged)
 
 
 def _read(shell: Callable[[Guard], Judge], guard: Guard, text: str) -> None:
@@ -120,8 +126,10 @@ def _read(shell: Callable[[Guard], Judge], guard: Guard, text: str) -> None:
         if look is not None:
             judged = functools.partial(_judge, guard, look, shell(guard))
             _check(guard, sink_of(look.kind), text, judged)
-        elif shaped.may_be(text) and is_put_together(guard, text) and shaped.signs_of(text):
-            guard.check("file", text, _judge_shaped)
+        elif is_put_together(guard, text):
+            if shaped.signs_of(text):
+                guard.check("file", text, _judge_shaped)
+            guard.check(entries.NAME, text, entries.judging(guard))
 
 
 def check_chat(guard: Guard, text: object) -> None:
@@ -149,6 +157,8 @@ def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *
     if look is not None:
         judged = functools.partial(_judge, guard, look, shell(guard))
         guard.check(sink_of(look.kind), text, found(guard, judged))
+    elif BREAKS.search(text.strip()) is not None:
+        guard.check(entries.NAME, text, found(guard, entries.judging(guard)))
 
 
 def _look_of(text: str) -> _Look | None:
@@ -156,13 +166,22 @@ def _look_of(text: str) -> _Look | None:
 
 
 def _written(file: Any) -> str | bytes | None:
+    if _is_spooled(file):
+        file = file._file
     held = held_by(file)
     if held is not None or type(file) not in _FILES or file.closed:
         return held
     if not (file.readable() and file.writable()):
         return None
     file.flush()
+    if type(inner := getattr(file, "buffer", None)) is io.BytesIO:
+        return inner.getvalue()
     return os.pread(file.fileno(), MAX_TEXT + 1, 0)
+
+
+def _is_spooled(file: Any) -> bool:
+    known = sys.modules.get("tempfile")  # without it there is none
+    return known is not None and type(file) is known.SpooledTemporaryFile
 
 
 def _check(guard: Guard, sink: str, text: str, judge: JudgeText) -> None:

@@ -17,9 +17,10 @@ from ..core import Guard, Place
 from ..hooks import argument
 from ..pieces import as_text
 from ..standing import is_import, wrap_after
-from . import alike, kinds, shaped, streams
-from .judgement import FILE, MAX_TEXT, Judge, sink_of, verdict_on
+from . import alike, entries, kinds, shaped, streams
+from .judgement import FILE, MAX_TEXT, Judge, sink_of, spans_of, verdict_on
 from .kinds import Kind
+from .lines import BREAKS
 from .values import Values
 
 _NOTED, _PIECES, _INODES = ("file", "written"), ("file", "pieces"), ("file", "inodes")
@@ -71,6 +72,7 @@ class Written:
             own_files.opened(guard.provenance.kept, guard.root, path)
             if noted and (read := _absolute(path)) in noted:
                 self._look(guard, read, read, MAX_READ)
+                _look_at_entries(guard, read)
             return
         where = _absolute(path)
         if not where or where.startswith((*_SYSTEM, guard.root)):
@@ -207,6 +209,15 @@ class Written:
                     text, pieces = _end_of(guard, where, text)
                 check(guard, kind, text, pieces or [data], self._shell(guard))
         return sum(len(data) for _, data in found)
+
+
+def _look_at_entries(guard: Guard, where: str) -> None:
+    """Judge lines that the code has written into a file, and reads again."""
+    pieces = _held(guard, where)
+    text = "".join(map(as_text, pieces))
+    if BREAKS.search(text.strip()) is not None:
+        judged = entries.judging(guard)
+        guard.decide(entries.NAME, lambda: judged(text, spans_of(guard, pieces)))
 
 
 def _behind(kept: dict[Any, Any], noted: Mapping[str, bool], descriptor: int) -> str:

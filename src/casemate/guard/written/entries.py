@@ -1,0 +1,151 @@
+"""Lines that the code puts together and reads again one by one, whatever its own format is.
+
+No look tells of it. What the code has written into its own lines does, together with how it reads
+lines: a name and a sign behind it, at which it cuts; as many columns; or a pattern of its own. Data
+that begins another line of that kind is more than the value that it was put in as.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from ..constants import Constants
+from ..core import Guard
+from ..exponential import is_exponential
+from ..origin import Span
+from ..spans import neutral
+from ..verdict import Judge, Verdict
+from .lines import BREAKS, MAX_LINE, before_in_line, begun, doubtful, is_whole
+
+NAME = "deserialisation"
+MAX_TEXT = 64 * 1024
+_DATA = "\ue000"
+"""What stands for data, which no text has."""
+_HEAD = re.compile(
+    r"[ \t]{0,8}(?P<key>[\[(<*#@$%/!.+-]{0,3}[A-Za-z_][\w./-]{0,40}[\])>]?)"
+    r"(?P<sign>[ ]?(?:[:=]{1,2}|->|=>|[|;,~^#>])[ ]?|\t| )"
+)
+"""A name, and the sign behind it."""
+_TAGGED = re.compile(r"[ \t]{0,8}[\[<{@#$!%/*.+-]{1,3}[A-Za-z_][\w./-]{0,40}[\]>}]?(?=\s|\Z)")
+"""A name with signs before it: `[private]`, `@end`, `/ban`."""
+_COLUMNS = "\t|;~^*,\x1f"
+_MAX_LINES, _MAX_PATTERNS, _MAX_PATTERN = 200, 64, 400
+_PLAIN = ("qqqq qqqq", "qqqq")
+"""What a pattern takes that asks for nothing in particular."""
+_CHANGED = "begins a line of its own among those that the code reads"
+_FIX = (
+    "refuse line ends in what goes into a line, or write values by json.dumps() or repr(), which "
+    "leave none in them"
+)
+
+
+def judging(guard: Guard) -> Judge:
+    """Return what judges lines that the code reads again, by what its code has written."""
+    return lambda text, spans: judge(guard.constants, text, spans)
+
+
+def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data begins a line such as the code has written and reads."""
+    seen = [span for span in spans if not span.is_piece]
+    if len(text) > MAX_TEXT or not seen or is_whole(text, seen):
+        return None
+    own = neutral(text, seen, _DATA)
+    given = [span for span in doubtful(seen) if _begins(own, span) and any(begun(text, span))]
+    if not given:
+        return None
+    lines = [line for line in BREAKS.split(own, maxsplit=_MAX_LINES) if line.strip(_DATA + " \t")]
+    for span in given:
+        alike = _alike(known, text, lines, span)
+        for place in itertools.islice(begun(text, span), _MAX_LINES):
+            if alike(BREAKS.split(text[place : place + MAX_LINE], maxsplit=1)[0]):
+                return Verdict(span.origin, _CHANGED, _FIX)
+    return None
+
+
+def _begins(own: str, span: Span) -> bool:
+    """Tell whether the code has begun the line in which data stands."""
+    return before_in_line(own, span).strip(_DATA + " \t") != ""
+
+
+def _alike(
+    known: Constants, text: str, lines: Sequence[str], span: Span
+) -> Callable[[str], bool]:
+    """Return what tells whether a line is one like those of the code."""
+    rules = (_named(known, lines), _tagged(lines), _rows(known, lines), _read(known, text, span))
+    return lambda line: any(rule(line) for rule in rules)
+
+
+def _named(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
+    heads = [found for line in lines if (found := _HEAD.match(line)) is not None]
+    pairs = {(found["key"], found["sign"]) for found in heads}
+    signs = {sign.strip() or sign for _, sign in pairs}
+
+    def alike(line: str) -> bool:
+        found = _HEAD.match(line)
+        if found is None:
+            return False
+        key, sign = found["key"], found["sign"]
+        bare = sign.strip() or sign
+        if bare == " ":
+            # Sentences have words as well: it is one that the code reads by itself.
+            reads = known.holds(" ") or known.holds(f"{key} ")
+            return known.holds(key) or (reads and (key, sign) in pairs)
+        return (key, sign) in pairs or (bare in signs and _cuts(known, bare, sign, key))
+
+    return alike
+
+
+def _cuts(known: Constants, *signs: str) -> bool:
+    return any(known.holds(sign) for sign in signs)
+
+
+def _tagged(lines: Sequence[str]) -> Callable[[str], bool]:
+    tags = [found[0].strip() for line in lines if (found := _TAGGED.match(line)) is not None]
+    shapes = {_shape(tag) for tag in tags}
+
+    def alike(line: str) -> bool:
+        found = _TAGGED.match(line)
+        return found is not None and _shape(found[0].strip()) in shapes
+
+    return alike
+
+
+def _shape(tag: str) -> str:
+    return re.sub(r"\w[\w./-]*", "a", tag)
+
+
+def _rows(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether a line has as many columns as all of the code's own lines."""
+    counts = {
+        sign: {line.count(sign) for line in lines} for sign in _COLUMNS if known.holds(sign)
+    }
+    least = {sign: min(found) for sign, found in counts.items() if found}
+    return lambda line: any(
+        count and line.count(sign) >= max(count, 2 if sign == "," else 1)
+        for sign, count in least.items()
+    )
+
+
+def _read(known: Constants, text: str, span: Span) -> Callable[[str], bool]:
+    """Return what tells whether a pattern of the code's takes a line, and the code's own line."""
+    start = span.start - len(before_in_line(text, span))
+    first = BREAKS.split(text[start : start + MAX_LINE], maxsplit=1)[0]
+    patterns = [one for one in _patterns(known) if one.match(first) is not None]
+    return lambda line: any(one.match(line) is not None for one in patterns)
+
+
+def _patterns(known: Constants) -> Iterator[re.Pattern[str]]:
+    """Yield the patterns of the code's that ask for something in particular."""
+    texts = (t for t in known.texts if "(" in t and len(t) <= _MAX_PATTERN and "\n" not in t)
+    for text in itertools.islice(texts, _MAX_PATTERNS):
+        try:
+            if not is_exponential(text):
+                pattern = re.compile(text)
+            else:
+                continue
+        except (re.error, OverflowError, RecursionError, ValueError):
+            continue
+        if not any(map(pattern.match, _PLAIN)):
+            yield pattern

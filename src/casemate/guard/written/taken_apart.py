@@ -1,0 +1,92 @@
+"""Texts that the code puts together and takes apart by a pattern of its own.
+
+The pattern says what a part is. It is run on the text as it is, and with a letter in the place of
+each sign of the data: a part that begins within data in the first alone, and that has a sign which
+the code has written in one of its own parts, is one that data has added.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from ..exponential import is_exponential
+from ..origin import Span
+from ..verdict import Judge, Verdict
+from .lines import doubtful, is_whole
+
+NAME = "deserialisation"
+MAX_TEXT = 8 * 1024
+_MAX_PATTERN, _MAX_PARTS = 1000, 500
+_SIGN = re.compile(r"[^\w\s]")
+_BETWEEN = re.compile(r"\w\s?[^\w\s]+\s?[\w'\"]|[^\w\s][\s\S]*\w[\s\S]*[^\w\s]")
+"""A sign between two words, or one on both sides."""
+_LINKS = ("://", "http", "www", "@")
+"""What a pattern has that looks for links and for people in what others write."""
+_FIX = (
+    "refuse values with the signs that stand around the parts of the text, or escape them as the "
+    "pattern that reads it takes them back"
+)
+
+
+def judging(pattern: str | re.Pattern[str], flags: int = 0) -> Judge | None:
+    """Return what judges a text that a pattern takes apart; None if it does not tell of parts."""
+    source = pattern if isinstance(pattern, str) else pattern.pattern
+    if len(source) > _MAX_PATTERN or any(mark in source for mark in _LINKS):
+        return None
+    if is_exponential(source):
+        return None
+    if isinstance(pattern, str):
+        try:
+            compiled = re.compile(pattern, flags)
+        except (re.error, OverflowError, RecursionError, ValueError):
+            return None
+    else:
+        compiled = pattern
+    return lambda text, spans: judge(compiled, text, spans)
+
+
+def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data has added a part such as the code has written itself."""
+    seen = [span for span in spans if not span.is_piece]
+    given = [s for s in doubtful(seen) if _SIGN.search(text, s.start, s.end)]
+    if not given or is_whole(text, seen) or len(text) > MAX_TEXT:
+        return None
+    flat = _flattened(text, seen)
+    own = [_bounds(m) for m in itertools.islice(pattern.finditer(flat), _MAX_PARTS)]
+    starts = {start for start, _ in own}
+    signs: set[str] = set()
+    for start, end in own:
+        signs.update(
+            text[at]
+            for at in range(start, end)
+            if _SIGN.match(text[at]) and not any(s.start <= at < s.end for s in seen)
+        )
+    if not signs:
+        return None
+    for found in itertools.islice(pattern.finditer(text), _MAX_PARTS):
+        start, part = found.start(), found[0]
+        if start in starts or signs.isdisjoint(part) or _BETWEEN.search(part) is None:
+            continue
+        inside = next((s for s in given if s.start < start < s.end), None)
+        if inside is not None:
+            words = "is more than one part of a text that the code takes apart by a pattern"
+            return Verdict(inside.origin, words, _FIX)
+    return None
+
+
+def _bounds(found: re.Match[str]) -> tuple[int, int]:
+    return found.start(), found.end()
+
+
+def _flattened(text: str, spans: Sequence[Span]) -> str:
+    """Return a text with letters for all signs and blanks of the data."""
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        begin = max(span.start, place)
+        data = "".join(c if c.isalnum() else "q" for c in text[begin : span.end])
+        pieces += (text[place:begin], data)
+        place = max(span.end, place)
+    return "".join((*pieces, text[place:]))
