@@ -91,7 +91,7 @@ def _on_item(
 def _on_fields(guard: Guard, given: object, fields: Sequence[Any], named: object) -> None:
     """Do so of `user.__dict__[name] = value`, and of a dictionary that is put over it."""
     names = given if isinstance(given, dict) else (given,)
-    for name in _judged(names, fields[0]):
+    for name in _judged(names, fields[0][0]):
         guard.decide(NAME, lambda name=name: _verdict(guard, name))  # type: ignore[misc]
 
 

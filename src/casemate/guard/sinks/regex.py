@@ -103,7 +103,7 @@ def _on_call(
         reads_quotes = (begins or name in _FINDING) and by_look.reads_quotes(pattern)
         finds = begins or name in _FINDING
         guard.provenance.seen(READS_TEXT, subject, *([compiled or pattern] if finds else ()))
-        if name == "split" and ";" in pattern:
+        if name == "split":
             guard.provenance.seen(READS_PARTS, subject, pattern)
     exponential = len(subject) >= MIN_SUBJECT and is_exponential(pattern)
     if exponential:

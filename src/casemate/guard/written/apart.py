@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..core import Guard
+from ..exponential import is_exponential
 from ..notes import JOINED, Made
 from ..origin import Span
 from ..pieces import as_text
@@ -28,9 +29,14 @@ _MAX_WAITING = 4096
 """Notes that wait up to which a text is asked for: to sort in more takes longer than the cut."""
 _MAX_SIGNS = 64
 _MAX_SIGN = 8
-_SINGLE = frozenset("|;,=&\t^~*+'\"$%\0\x1c\x1d\x1e\x1f:")
-"""Signs at which records are cut. Paths, sentences, dates and addresses have others in them."""
-_OTHER = re.compile(r"[^\w\s/.\\-]{2,8}|\s?[|;^~]{1,4}\s?")
+_SINGLE = frozenset("|;,=&\t^~*+'\"$%:#!@<>?\\")
+"""Signs at which records are cut, beside those that nobody sees. Paths, sentences and dates have
+others in them."""
+_OTHER = re.compile(
+    r"[^\w\s/.\\-]{2,8}|\s?[|;^~]{1,4}\s?|\s[:=>#*+!@<\\]\s|\s[^\w\s]{2,4}\s|-{1,2}>|__|: ?"
+)
+_POSITIONAL = "\n"
+"""What ends a line that is read by its place alone: the first one of a text."""
 _BREAKS = frozenset(("\r", "\r\n"))
 """At which protocols end their lines: what begins one may be a text of several."""
 _WORDS = re.compile(r"\s(?:AND|OR|NOT|UNION|THEN)\s")
@@ -42,6 +48,11 @@ _ESCAPES = (("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ("\\", ""))
 _ORDER = re.compile(r"[a-z]{2,16}[ \t]\S")
 _NUMBERS = re.compile(r"[\d:.,+/\s-]*")
 """Times, dates, versions, coordinates."""
+_OF_WORDS = re.compile(r"\\[wWdD]|\\s\+|\[\^|\.[*+?]")
+"""What a pattern has that divides words of people, or takes any text."""
+_MAX_PATTERN = 40
+_PLAIN = ("qq qq", "q, q. q", "q\nq")
+_CHANGED = "is more than one part of a text that the code cuts again"
 _FIX = (
     "refuse values with the sign that stands between the parts of the text, or escape it: "
     "urllib.parse.quote(value, safe=''), json.dumps"
@@ -93,6 +104,8 @@ class Signs(dict[str, bool]):
 def _divides(sign: str) -> bool:
     if sign in _SINGLE or sign in _BREAKS or _WORDS.fullmatch(sign) is not None:
         return True
+    if len(sign) == 1 and not sign.isprintable():
+        return True
     return (
         1 < len(sign) <= _MAX_SIGN and sign not in _NOT_CUT and _OTHER.fullmatch(sign) is not None
     )
@@ -100,8 +113,8 @@ def _divides(sign: str) -> bool:
 
 def _is_put(guard: Guard, sign: str) -> bool:
     known = guard.constants
-    if _WORDS.fullmatch(sign) is not None:
-        return any(_WORDS.search(text) is not None for text in known.texts if text != sign)
+    if sign == _POSITIONAL or _WORDS.fullmatch(sign) is not None:
+        return True
     return sign in known.between or any(sign in text and text != sign for text in known.texts)
 
 
@@ -120,6 +133,8 @@ def read_parts(guard: Guard, text: Any, arguments: tuple[Any, ...], *_: Any) -> 
         _read_pattern(guard, text, *arguments[0])
         return
     cut = Cut(*arguments[0])
+    if cut.sign == _POSITIONAL and cut.most != 1 and cut.part is None:
+        return  # lines, which are judged by what begins them
     if len(provenance._waiting) > _MAX_WAITING or not is_put_together(guard, text):
         return
     made = provenance.of(text)
@@ -135,6 +150,33 @@ def _read_pattern(guard: Guard, text: str, pattern: str) -> None:
     if ";" in signs and is_put_together(guard, text):
         guard.provenance.cuts_left -= _JUDGED
         guard.check("deserialisation", text, functools.partial(_judge_orders, signs))
+    elif (compiled := _dividing(pattern)) is not None and is_put_together(guard, text):
+        guard.provenance.cuts_left -= _JUDGED
+        guard.check("deserialisation", text, functools.partial(_judge_pattern, compiled))
+
+
+@functools.lru_cache(maxsize=256)
+def _dividing(pattern: str) -> re.Pattern[str] | None:
+    """Return a pattern that looks for signs alone, which are not between words of people."""
+    if len(pattern) > _MAX_PATTERN or _OF_WORDS.search(pattern) is not None:
+        return None
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, ValueError):
+        return None
+    return None if is_exponential(pattern) or any(map(compiled.search, _PLAIN)) else compiled
+
+
+def _judge_pattern(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict | None:
+    """As `judge_cut`, of a pattern at which a text is cut."""
+    seen = [span for span in spans if not span.is_piece]
+    if not seen or is_whole(text, seen) or pattern.search(neutral(text, seen)) is None:
+        return None
+    for span in doubtful(seen):
+        part = text[span.start : span.end]
+        if pattern.search(part) is not None and _NUMBERS.fullmatch(part) is None:
+            return Verdict(span.origin, _CHANGED, _FIX)
+    return None
 
 
 def _class_of(pattern: str) -> str:
@@ -178,9 +220,7 @@ def judge_cut(cut: Cut, text: str, spans: Sequence[Span]) -> Verdict | None:
         given = [span for span in given if before_in_line(text, span).strip()]
     if not given or cut.places(text) == cut.places(neutral(text, given)):
         return None
-    return Verdict(
-        given[0].origin, "is more than one part of a text that the code cuts again", _FIX
-    )
+    return Verdict(given[0].origin, _CHANGED, _FIX)
 
 
 def _has(text: str, span: Span, sign: str) -> bool:

@@ -1,8 +1,8 @@
 """Texts that the code puts together and takes apart by a pattern of its own.
 
 The pattern says what a part is. It is run on the text as it is, and with a letter in the place of
-each sign of the data: a part that begins within data in the first alone, and that has a sign which
-the code has written in one of its own parts, is one that data has added.
+each sign of the data: a part that begins within data in the first alone, and that has the
+signs which the code has written in one of its own, is one that data has added.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ NAME = "deserialisation"
 MAX_TEXT = 8 * 1024
 _MAX_PATTERN, _MAX_PARTS = 1000, 500
 _SIGN = re.compile(r"[^\w\s]")
-_BETWEEN = re.compile(r"\w\s?[^\w\s]+\s?[\w'\"]|[^\w\s][\s\S]*\w[\s\S]*[^\w\s]")
-"""A sign between two words, or one on both sides."""
+_BETWEEN = re.compile(r"\w\s?[^\w\s]+\s?[\w'\"]|[^\w\s]\s?\w|\w\s?[|;^~#]")
+"""A sign beside a word."""
 _LINKS = ("://", "http", "www", "@")
 """What a pattern has that looks for links and for people in what others write."""
 _FIX = (
@@ -56,24 +56,38 @@ def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict
     flat = _flattened(text, seen)
     own = [_bounds(m) for m in itertools.islice(pattern.finditer(flat), _MAX_PARTS)]
     starts = {start for start, _ in own}
-    signs: set[str] = set()
-    for start, end in own:
-        signs.update(
-            text[at]
-            for at in range(start, end)
-            if _SIGN.match(text[at]) and not any(s.start <= at < s.end for s in seen)
-        )
-    if not signs:
+    written = {_signs(text, start, end, seen) for start, end in own} - {""}
+    if not written:
         return None
     for found in itertools.islice(pattern.finditer(text), _MAX_PARTS):
         start, part = found.start(), found[0]
-        if start in starts or signs.isdisjoint(part) or _BETWEEN.search(part) is None:
+        if start in starts or _BETWEEN.search(part) is None:
             continue
         inside = next((s for s in given if s.start < start < s.end), None)
-        if inside is not None:
+        if inside is not None and any(_has_all(part, signs) for signs in written):
             words = "is more than one part of a text that the code takes apart by a pattern"
             return Verdict(inside.origin, words, _FIX)
     return None
+
+
+def _signs(text: str, start: int, end: int, seen: Sequence[Span]) -> str:
+    """Return the signs that the code has written in a part."""
+    inside = [span for span in seen if span.start < end and start < span.end]
+    return "".join(
+        text[at]
+        for at in range(start, end)
+        if _SIGN.match(text[at]) and not any(s.start <= at < s.end for s in inside)
+    )
+
+
+def _has_all(part: str, signs: str) -> bool:
+    """Tell whether a part has signs in their order."""
+    at = 0
+    for sign in signs:
+        at = part.find(sign, at) + 1
+        if not at:
+            return False
+    return True
 
 
 def _bounds(found: re.Match[str]) -> tuple[int, int]:
