@@ -243,7 +243,8 @@ class Tracer:
             return [self._all_of(text, part_of, exact=False)]
         found = self._searched(text)
         found = found or self._lone(text)
-        if found and own_files.holds(self._provenance.kept, text):
+        kept = self._provenance.kept
+        if found and (own_files.holds(kept, text) or own_files.has_value(kept, text)):
             return []
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]

@@ -66,3 +66,25 @@ def test_no_more_than_so_many_are_kept(kept: dict[Any, Any], tmp_path: Path) -> 
         own_files.opened(kept, f"{tmp_path}/code/", f"{tmp_path}/code/{number}")
     assert not own_files.holds(kept, TEXT)
     assert all(len(noted) == own_files.MAX_FILES for noted in kept.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "held"),
+    [
+        ('when = "\'beta\' in user[\'tags\']"', "'beta' in user['tags']", True),
+        ('{"when": "a == \\"b\\" or c"}', 'a == "b" or c', True),
+        ("when: plan == 'pro'", "plan == 'pro'", True),
+        ("- plan == 'pro'", "plan == 'pro'", True),
+        ("when = \"'beta' in user\"", "'beta' in user or 1", False),
+        ("when = \"'beta' in user\"", "beta' in", False),
+        ('when = "short"', "short", False),
+        ("plan == 'pro' of all", "plan == 'pro'", False),
+    ],
+)
+def test_a_value_in_settings_counts_as_a_whole(
+    tmp_path: Path, written: str, value: str, *, held: bool
+) -> None:
+    (tmp_path / "flags.toml").write_text(f"[one]\n{written}\n")
+    kept: dict[Any, Any] = {}
+    own_files.opened(kept, f"{tmp_path}/", f"{tmp_path}/flags.toml")
+    assert own_files.has_value(kept, value) is held

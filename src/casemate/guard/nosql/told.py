@@ -43,6 +43,9 @@ _ONE_MORE = re.compile(
     r"\s{0,9}\S{1,64}\s{1,9}(?:and|or)\s{1,9}(?:not\s{1,9})?[\w.]{1,64}\s{0,9}(?:[<>=]|!=)",
     re.IGNORECASE,
 )
+_CRITERION = re.compile(r"(?:\A|\s)[A-Z]{2,12} ['\"]\Z")
+_NEXT_CRITERION = re.compile(r"\s{1,4}[A-Z]{2,12}\b")
+"""A word in capitals before a value in quotes, and another, as in searches of mails."""
 _CAPITALS = re.compile(
     r"(?!(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|AUDIT)\b)[A-Z]{2,12}\b"
 )
@@ -105,9 +108,11 @@ def _ends_quotes(own: str, part: str, span: Span) -> bool:
         return False
     if _COMPARED.search(own, max(span.start - 32, 0), span.start) is None:
         return False
+    ends = _unescaped(part, quote)
+    if ends >= 0 and _CRITERION.search(own, max(span.start - 32, 0), span.start) is not None:
+        return _NEXT_CRITERION.match(part, ends + 1) is not None
     if _JOINED.search(f"{own[: span.start]}q{own[span.end :]}") is None:
         return False
-    ends = _unescaped(part, quote)
     return ends >= 0 and _GOES_ON.search(part, ends + 1) is not None
 
 

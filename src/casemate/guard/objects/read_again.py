@@ -34,6 +34,8 @@ _MAX_LITERAL = 4096
 _BEFORE = re.compile(r"(?:\A|[(\[{,:=])\s{0,64}\Z")
 _AFTER = re.compile(r"\s{0,64}(?:\Z|[)\]},:])")
 _PARAMETER = re.compile(r"&[\w.\[\]-]{1,64}=")
+_OPERATOR = re.compile(r"\S\s{1,9}(?:&&|\|\|?|;|>>?)\s{1,9}\S")
+"""What divides commands, between words."""
 _FIX_FORM = "put it together by urllib.parse.urlencode, or take the values as they are"
 _FIX_WORDS = "put values in by shlex.quote(), or put the list of words together itself"
 _FIX_LITERAL = "put values in by repr(), or take them as they are"
@@ -66,6 +68,9 @@ def judge_words(text: str, spans: Sequence[Span]) -> Verdict | None:
     own = neutral(text, spans)
     for span in doubtful(spans):
         before, after = own[max(span.start - 1, 0) : span.start], own[span.end : span.end + 1]
+        part = text[span.start : span.end]
+        if span.exact and before == " " and _OPERATOR.search(part) and "'" not in own[:span.start]:
+            return Verdict(span.origin, "begins another word, and another command", _FIX_WORDS)
         quoted = span.exact and before == after and before in ("'", '"')
         if quoted and before in text[span.start : span.end]:
             with contextlib.suppress(ValueError):
@@ -128,7 +133,20 @@ def _check_form(sink: str, guard: Guard, text: Any, *, by_hand: bool) -> None:
 def _judge_query(url: str, spans: Sequence[Span]) -> Verdict | None:
     begin = url.find("?") + 1
     inside = [s.moved(-begin) for s in spans if s.start >= begin]
-    return judge_form(url[begin:], inside) or _judge_cut(url[begin:], inside)
+    return (
+        _judge_begun(url, spans)
+        or judge_form(url[begin:], inside)
+        or _judge_cut(url[begin:], inside)
+    )
+
+
+def _judge_begun(url: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data before the code's own query begins one."""
+    own = neutral(url, spans)
+    for span in doubtful(spans):
+        if "?" in url[span.start : span.end] and 0 <= span.end <= own.find("?"):
+            return Verdict(span.origin, "begins the query before the code does", _FIX_FORM)
+    return None
 
 
 def _judge_cut(query: str, spans: Sequence[Span]) -> Verdict | None:

@@ -22,7 +22,7 @@ from ..standing import is_known, wrap_after
 from ..verdict import Verdict
 from .judgement import FIX, absolute, inside, judge, resolved
 
-LEFT, PREFIX, SOMEBODYS = "left", "prefix", "somebodys"
+LEFT, PREFIX, SOMEBODYS, DROPPED = "left", "prefix", "somebodys", "dropped"
 _FOLDER = re.compile(r"/[^\0\n:*?<>|\"']{1,200}")
 _SYSTEM = frozenset(
     [
@@ -119,6 +119,15 @@ def left_at_end(guard: Guard, path: str) -> Verdict | None:
     ends = next((where for where in kept.get(LEFT, ()) if path.endswith(where)), None)
     verdict = kept.get((LEFT, ends))
     return verdict if isinstance(verdict, Verdict) else None
+
+
+def dropped_in(guard: Guard, path: str) -> Verdict | None:
+    """Return the verdict on a key that a join took alone, and that the code has put a folder before.
+
+    It stays in that folder, and not in the one in it that the join was of.
+    """
+    kept: dict[str, Verdict] = guard.provenance.kept.get(DROPPED, {})
+    return next((kept[where] for where in kept if path.endswith(where) and path != where), None)
 
 
 def _keep(guard: Guard, where: str, verdict: Verdict) -> None:
@@ -306,7 +315,11 @@ def _note_dropped(guard: Guard, folder: str, text: str, result: str) -> None:
         return
     if not any(one.start == 0 and one.exact for one in guard.spans(folder)):
         words = "is an absolute path, in front of which a join drops the folder of the code"
-        _keep(guard, absolute(result), Verdict(origin, words, FIX))
+        verdict = Verdict(origin, words, FIX)
+        _keep(guard, absolute(result), verdict)
+        kept: dict[str, Verdict] = guard.provenance.kept.setdefault(DROPPED, {})
+        if len(absolute(result)) > 1 and len(kept) < _MAX_LEFT:
+            kept[absolute(result)] = verdict
 
 
 def _is_of_event(guard: Guard, text: str) -> bool:

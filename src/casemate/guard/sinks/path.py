@@ -57,6 +57,9 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     verdict = following.left(guard, text)
     if verdict is not None and not following.is_checked(guard, text):
         return verdict
+    verdict = following.dropped_in(guard, text)
+    if verdict is not None:
+        return verdict
     sure = is_known(guard, path) or is_known(guard, text)
     if not sure and is_of_caller(guard, text):
         return None

@@ -25,6 +25,8 @@ _SIGNS = re.compile(r"[|*+({\[\\]")
 """Without one of these nothing is matched but the very text, or one as long."""
 _NAMED = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$")
 """Keys of what is to be a pattern."""
+_SECRET = re.compile(r"(?i)(?:^|[^a-z])(?:code|pin|otp|token|secret|password|passwd|pwd)$")
+"""Keys of what somebody has to know."""
 _DISGUISED = re.compile(r"(?<!\w)\[\w\]\w|\w\[\w\]\w|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}")
 """Letters that are spelled as a class of one, or by their numbers."""
 _MAX_TIMES = 8
@@ -57,6 +59,8 @@ def widening(
         if _NAMED.search(span.origin.pointer) is not None:
             continue
         if matches_many(part, text) or is_disguised(part, is_word):
+            if _SECRET.search(span.origin.pointer) is not None and span.start > 0:
+                return span  # what is compared as a whole, `^{code}$`, is none to be written
             rest = _STAND_IN.join(around(text, sorted(spans, key=lambda one: one.start)))
             return span if _has_characters(rest) else None
     return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core import Guard
 from ..matched import Substitution
-from ..notes import FORMAT, JOINED, PERCENT, REPLACED
+from ..notes import DERIVED, FORMAT, JOINED, PERCENT, REPLACED
 from ..origin import Span
 from ..spans import neutral
 from ..verdict import Verdict
@@ -26,7 +26,7 @@ MAX_TEXT = 64 * 1024
 _MAX_ROUNDS = 64
 _MAX_MARKS = 200
 _MARK = re.compile(
-    r"\$?\{{1,3}\s?[A-Za-z_][\w.-]{0,60}\s?\}{1,3}|<<\s?[A-Za-z_][\w.-]{0,60}\s?>>"
+    r"\$?\{{1,3}\s?[A-Za-z_][\w.-]{0,60}(?::[\w./-]{1,60})?\s?\}{1,3}|<<\s?[A-Za-z_][\w.-]{0,60}\s?>>"
     r"|<%=?\s?[A-Za-z_][\w.-]{0,60}\s?%>|\[\[\s?[a-z_][\w.]{0,60}\s?\]\]"
     r"|\[[A-Z][A-Z0-9_]{1,60}\]|<[A-Z][A-Z0-9_]{1,60}>"
     r"|(?P<sign>%{1,2}|@{1,2}|#{1,2}|__|~)[A-Za-z_][\w.-]{0,60}(?P=sign)|\$[A-Za-z_]\w{0,60}\$?"
@@ -111,7 +111,7 @@ def _of_pattern(guard: Guard, done: Substitution, result: str) -> Verdict | None
     marks = [m for m in itertools.islice(found, _MAX_MARKS) if _MARK.fullmatch(m[0])]
     inside = [(m, _around(spans, m)) for m in marks]
     # Another than the code has itself, or one more: data is not the template.
-    if all(span is not None for _, span in inside):
+    if all(span is not None for _, span in inside) and not _is_filled_again(guard, done):
         return None
     for mark, span in inside:
         # One that stands for nothing is left as it was.
@@ -120,6 +120,23 @@ def _of_pattern(guard: Guard, done: Substitution, result: str) -> Verdict | None
         if span.start <= mark.start() and mark.end() <= span.end:
             return Verdict(span.origin, _CHANGED, _FIX)
     return None
+
+
+def _is_filled_again(guard: Guard, done: Substitution) -> bool:
+    """Tell whether a text was put together of what the same pattern had filled before."""
+    todo: list[object] = [done.text]
+    for _ in range(_MAX_ROUNDS):
+        made = guard.provenance.of(todo.pop()) if todo else None
+        if made is None:
+            if not todo:
+                return False
+            continue
+        if made.kind == DERIVED:
+            again = (part for part in made.parts if type(part) is Substitution)
+            if any(one.pattern == done.pattern and _MARK.search(one.text) for one in again):
+                return True
+        todo += [part for part in made.parts if type(part) is str]
+    return False
 
 
 def _around(spans: Sequence[Span], mark: re.Match[str]) -> Span | None:

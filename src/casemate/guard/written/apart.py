@@ -52,6 +52,8 @@ _OF_WORDS = re.compile(r"\\[wWdD]|\\s\+|\[\^|\.[*+?]")
 """What a pattern has that divides words of people, or takes any text."""
 _MAX_PATTERN = 40
 _PLAIN = ("qq qq", "q, q. q", "q\nq")
+_PAIRS = {"|": "&", "||": "&&", " or ": " and ", " | ": " & "}
+"""What divides alternatives of conditions, and what divides these."""
 _CHANGED = "is more than one part of a text that the code cuts again"
 _FIX = (
     "refuse values with the sign that stands between the parts of the text, or escape it: "
@@ -104,7 +106,7 @@ class Signs(dict[str, bool]):
 def _divides(sign: str) -> bool:
     if sign in _SINGLE or sign in _BREAKS or _WORDS.fullmatch(sign) is not None:
         return True
-    if len(sign) == 1 and not sign.isprintable():
+    if (len(sign) == 1 and not sign.isprintable()) or sign in _PAIRS:
         return True
     return (
         1 < len(sign) <= _MAX_SIGN and sign not in _NOT_CUT and _OTHER.fullmatch(sign) is not None
@@ -115,7 +117,10 @@ def _is_put(guard: Guard, sign: str) -> bool:
     known = guard.constants
     if sign == _POSITIONAL or _WORDS.fullmatch(sign) is not None:
         return True
-    return sign in known.between or any(sign in text and text != sign for text in known.texts)
+    signs = {sign, _PAIRS.get(sign, sign)}
+    return not known.between.isdisjoint(signs) or any(
+        one in text and text != one for one in signs for text in known.texts
+    )
 
 
 def look_for_signs(guard: Guard) -> None:
@@ -213,14 +218,25 @@ def judge_cut(cut: Cut, text: str, spans: Sequence[Span]) -> Verdict | None:
     if not seen or is_whole(text, seen):
         return None
     own, word = neutral(text, seen), _WORDS.fullmatch(cut.sign) is not None
+    paired = _PAIRS.get(cut.sign.lower())
     if cut.sign not in own and not (word and _WORDS.search(own)):
-        return None  # it is the event's to write
+        if paired is None or paired not in own.lower():
+            return None  # it is the event's to write
     given = [span for span in doubtful(seen) if _has(text, span, cut.sign)]
+    if word or cut.sign[0] == " ":
+        given = [span for span in given if not _stays_in_quotes(text, span)]
     if cut.sign in _BREAKS:
         given = [span for span in given if before_in_line(text, span).strip()]
     if not given or cut.places(text) == cut.places(neutral(text, given)):
         return None
     return Verdict(given[0].origin, _CHANGED, _FIX)
+
+
+def _stays_in_quotes(text: str, span: Span) -> bool:
+    """Tell whether the code has put quotes around data that has none: its words are a value's."""
+    before = text[max(span.start - 1, 0) : span.start]
+    quoted = before in ("'", '"') and text[span.end : span.end + 1] == before
+    return quoted and before not in text[span.start : span.end]
 
 
 def _has(text: str, span: Span, sign: str) -> bool:

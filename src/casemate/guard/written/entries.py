@@ -30,6 +30,10 @@ _HEAD = re.compile(
 """A name, and the sign behind it."""
 _TAGGED = re.compile(r"[ \t]{0,8}[\[<{@#$!%/*.+-]{1,3}[A-Za-z_][\w./-]{0,40}[\]>}]?(?=\s|\Z)")
 """A name with signs before it: `[private]`, `@end`, `/ban`."""
+_BEGINNINGS = re.compile(r"\A.{2,60}")
+_SIGN = re.compile(r"[^\w\s.,'\"!?)(-]")
+_MAX_ASKED = 40
+"""Characters of a beginning for which a line is asked."""
 _COLUMNS = "\t|;~^*,\x1f"
 _MAX_LINES, _MAX_PATTERNS, _MAX_PATTERN = 200, 64, 400
 _PLAIN = ("qqqq qqqq", "qqqq")
@@ -73,7 +77,7 @@ def _alike(
     known: Constants, text: str, lines: Sequence[str], span: Span
 ) -> Callable[[str], bool]:
     """Return what tells whether a line is one like those of the code."""
-    rules = (_named(known, lines), _tagged(lines), _rows(known, lines), _read(known, text, span))
+    rules = (_named(known, lines), _asked(known, lines), _tagged(lines), _rows(known, lines), _read(known, text, span))
     return lambda line: any(rule(line) for rule in rules)
 
 
@@ -95,6 +99,18 @@ def _named(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
         return (key, sign) in pairs or (bare in signs and _cuts(known, bare, sign, key))
 
     return alike
+
+
+def _asked(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether a line begins as one of the code's does, for which it may ask."""
+    heads = (line.partition(_DATA)[0].lstrip() for line in lines)
+    parts = {found[0] for head in heads for found in _BEGINNINGS.finditer(head) if found[0]}
+    asked = [
+        text
+        for text in known.texts
+        if 1 < len(text) <= _MAX_ASKED and _SIGN.search(text) and any(p.startswith(text) for p in parts)
+    ]
+    return lambda line: line.startswith(tuple(asked))
 
 
 def _cuts(known: Constants, *signs: str) -> bool:

@@ -22,7 +22,7 @@ _MAX_PATTERN, _MAX_PARTS = 1000, 500
 _SIGN = re.compile(r"[^\w\s]")
 _BETWEEN = re.compile(r"\w\s?[^\w\s]+\s?[\w'\"]|[^\w\s]\s?\w|\w\s?[|;^~#]")
 """A sign beside a word."""
-_LINKS = ("://", "http", "www", "@")
+_LINKS = re.compile(r"://|http|www|[\w\])+*}]@|^[(]?@|\b@")
 """What a pattern has that looks for links and for people in what others write."""
 _FIX = (
     "refuse values with the signs that stand around the parts of the text, or escape them as the "
@@ -33,7 +33,7 @@ _FIX = (
 def judging(pattern: str | re.Pattern[str], flags: int = 0) -> Judge | None:
     """Return what judges a text that a pattern takes apart; None if it does not tell of parts."""
     source = pattern if isinstance(pattern, str) else pattern.pattern
-    if len(source) > _MAX_PATTERN or any(mark in source for mark in _LINKS):
+    if len(source) > _MAX_PATTERN or _LINKS.search(source) is not None:
         return None
     if is_exponential(source):
         return None
