@@ -30,6 +30,8 @@ _DOCUMENT = re.compile(r"\{\s{0,9}\w{1,40}\s{0,3}\(\s{0,3}\w{1,40}\s{0,3}:")
 """A field of GraphQL's with an argument."""
 _FILTER = re.compile(r"\([&|!]\(|\(\w{1,40}=(?:\0|%s|%\(|\{|\*|\Z)")
 """A filter of LDAP's."""
+_OPERATOR = re.compile(r"\$(?:ne|gte?|lte?|n?in|n?or|and|regex|exists|not|where)")
+"""An operator in a query that is a document."""
 _MAX_LITERAL = 4096
 _BUILT_IN = frozenset(dir(builtins))
 _LEFT_ALONE = frozenset(
@@ -47,12 +49,14 @@ _NO_TEXTS = (ast.Constant, ast.List, ast.ListComp, ast.Set, ast.Tuple)
 def asks_by_text(module: ast.Module) -> bool:
     """Tell whether a module has a literal of a query or a command in it."""
     nodes = [(text, node) for node in ast.walk(module) if (text := _literal(node))]
+    texts = [text for text, _ in nodes]
+    if any(map(_OPERATOR.fullmatch, texts)):
+        return True
     parts = [(text, node) for text, node in nodes if _is_part(text)]
     # Most that are a word in capitals alone are `"method": "POST"` and its like.
     words = [node for text, node in parts if text in _METHODS]
     if len(parts) > len(words) or (words and not _named_methods(module).issuperset(words)):
         return True
-    texts = [text for text, _ in nodes]
     joins = any(text.strip().lower() in _JOINS for text in texts if len(text) < 8)
     return joins and any(_QUERY.search(text) for text in texts if len(text) <= _MAX_LITERAL)
 

@@ -11,6 +11,7 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MethodType
 from typing import Any
 
 from ..core import Guard
@@ -174,6 +175,19 @@ def _judge_lucene(text: str, spans: Sequence[Span]) -> Verdict | None:
     return judge_search(text, spans)
 
 
+def _on_told(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Block what an object of the code's is asked by (BlockedError): a text, or a document."""
+    told.on_told(guard, function, arguments, named)
+    given = (*arguments, *named.values())
+    made = [one for one in given if type(one) is dict and one and not asks_plainly(one)]
+    # What the event has brought as it is may be looked at first: one that the code made is asked.
+    own = [one for one in made if guard.whole(one) is None]
+    if own and type(function) is MethodType and function.__name__ not in MONGO:
+        _on_asked(guard, function, tuple(own), {})
+
+
 def _on_found(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
@@ -183,7 +197,7 @@ def _on_found(
 
 CALLS: dict[str, CallHook] = {
     READS_LEVELS: _on_levels,
-    ASKS: told.on_told,
+    ASKS: _on_told,
     "execute": _on_executed,
     **dict.fromkeys((name for name in MONGO if name in WATCHED and name != "update"), _on_asked),
     **dict.fromkeys(("find", "find_one"), _on_found),

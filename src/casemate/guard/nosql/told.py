@@ -113,7 +113,14 @@ def _ends_quotes(own: str, part: str, span: Span) -> bool:
         return _NEXT_CRITERION.match(part, ends + 1) is not None
     if _JOINED.search(f"{own[: span.start]}q{own[span.end :]}") is None:
         return False
-    return ends >= 0 and _GOES_ON.search(part, ends + 1) is not None
+    while ends >= 0:
+        # Within a word it is an apostrophe.
+        within = part[:ends][-1:].isalpha() and part[ends + 1 : ends + 2].isalpha()
+        found = _GOES_ON.search(part, ends + 1)
+        if found is not None and not (within and found.start() > ends + 1):
+            return True
+        ends = _unescaped(part, quote, ends + 1)
+    return False
 
 
 def _adds_condition(own: str, part: str, span: Span) -> bool:
@@ -124,9 +131,9 @@ def _adds_condition(own: str, part: str, span: Span) -> bool:
     return _ONE_MORE.match(part) is not None and _NUMBER.search(own, *before) is not None
 
 
-def _unescaped(part: str, quote: str) -> int:
+def _unescaped(part: str, quote: str, start: int = 0) -> int:
     """Return where a quote is that is neither doubled nor behind a backslash, or -1."""
-    return _ESCAPED.sub("qq", part).find(quote)
+    return _ESCAPED.sub("qq", part).find(quote, start)
 
 
 def _begins_command(part: str) -> bool:

@@ -56,7 +56,7 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
             return
         links.check(guard, "url", url)
         if "://" in url:
-            guard.decide("url", lambda: _goes_on(guard, url))
+            guard.decide("url", lambda: goes_on(guard, url))
         host = host_of(url)
         kept: dict[str, str] = guard.provenance.kept.setdefault(_CUT, {})
         if host and len(kept) < MAX_JOINED:
@@ -72,7 +72,7 @@ def patch_urlsplit(guard: Guard, module: ModuleType) -> None:
         wrap_after_own(guard, module, name, cut)
 
 
-def _goes_on(guard: Guard, url: str) -> Verdict | None:
+def goes_on(guard: Guard, url: str) -> Verdict | None:
     """Judge a URL that the code cuts, as a client of its own does, by where its host ends.
 
     Data goes on with a host that the code has written to its end: `"https://img.example" + path`.

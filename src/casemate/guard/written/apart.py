@@ -18,6 +18,7 @@ from ..origin import Span
 from ..pieces import as_text
 from ..spans import neutral
 from ..standing import is_put_together
+from ..url.joining import goes_on
 from ..verdict import Verdict
 from .lines import before_in_line, doubtful, is_whole
 
@@ -50,6 +51,8 @@ _NUMBERS = re.compile(r"[\d:.,+/\s-]*")
 """Times, dates, versions, coordinates."""
 _OF_WORDS = re.compile(r"\\[wWdD]|\\s\+|\[\^|\.[*+?]")
 """What a pattern has that divides words of people, or takes any text."""
+_SCHEME, _MAX_URL = "://", 2048
+"""Where a client of the code's own begins to look for the host of a URL."""
 _MAX_PATTERN = 40
 _PLAIN = ("qq qq", "q, q. q", "q\nq")
 _PAIRS = {"|": "&", "||": "&&", " or ": " and ", " | ": " & "}
@@ -104,6 +107,8 @@ class Signs(dict[str, bool]):
 
 
 def _divides(sign: str) -> bool:
+    if sign == _SCHEME:
+        return True
     if sign in _SINGLE or sign in _BREAKS or _WORDS.fullmatch(sign) is not None:
         return True
     if (len(sign) == 1 and not sign.isprintable()) or sign in _PAIRS:
@@ -117,6 +122,8 @@ def _is_put(guard: Guard, sign: str) -> bool:
     known = guard.constants
     if sign == _POSITIONAL or _WORDS.fullmatch(sign) is not None:
         return True
+    if sign == _SCHEME:
+        return any(_SCHEME in text and text != sign for text in known.texts)
     signs = {sign, _PAIRS.get(sign, sign)}
     return not known.between.isdisjoint(signs) or any(
         one in text and text != one for one in signs for text in known.texts
@@ -138,6 +145,10 @@ def read_parts(guard: Guard, text: Any, arguments: tuple[Any, ...], *_: Any) -> 
         _read_pattern(guard, text, *arguments[0])
         return
     cut = Cut(*arguments[0])
+    if cut.sign == _SCHEME:
+        if len(text) <= _MAX_URL:
+            guard.decide("url", lambda: goes_on(guard, text))
+        return
     if cut.sign == _POSITIONAL and cut.most != 1 and cut.part is None:
         return  # lines, which are judged by what begins them
     if len(provenance._waiting) > _MAX_WAITING or not is_put_together(guard, text):
