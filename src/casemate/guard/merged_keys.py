@@ -17,6 +17,7 @@ from .verdict import Verdict
 NAME = "attributes"
 _REPLACED = ("attributes", "replaced")
 _MAX_KEPT = 50
+_MAX_CHAINED = 8
 _MAX_KEYS = 1000
 _SCALARS = (str, int, float)
 _FIX = (
@@ -39,6 +40,15 @@ def on_merged(guard: Guard, own: Any, arguments: tuple[Any, ...], named: dict[st
             guard.decide(NAME, lambda name=name, key=key: _verdict(guard, name, key, own, over))  # type: ignore[misc]
         elif not names:
             _keep(guard, name, key, own, over)
+
+
+def on_chained(
+    guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Keep what is replaced in `ChainMap(given, {"tenant": me})`, of which the first has its say."""
+    if getattr(function, "__name__", "") == "ChainMap":
+        for over, own in itertools.combinations(arguments[:_MAX_CHAINED], 2):
+            on_merged(guard, own, (over, ()), named)
 
 
 def on_update(

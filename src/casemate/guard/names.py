@@ -168,6 +168,7 @@ WRITES = frozenset(("write", "writelines", "writev"))
 CALLED = METHODS | CHECKS | FUNCTIONS
 WATCHED = frozenset(
     [
+        "ChainMap",
         "Markup",
         "Parse",
         "ParseFile",

@@ -153,6 +153,7 @@ SINK = Sink(
         "update": _on_update,
         **dict.fromkeys(("setitem", "__setitem__"), _on_item),
         SETS: _on_fields,
+        "ChainMap": merged_keys.on_chained,
         MERGES: merged_keys.on_merged,
         **dict.fromkeys(QUERIES, merged_keys.on_query),
     },

@@ -151,6 +151,11 @@ def read_parts(guard: Guard, text: Any, arguments: tuple[Any, ...], *_: Any) -> 
         return
     if cut.sign == _POSITIONAL and cut.most != 1 and cut.part is None:
         return  # lines, which are judged by what begins them
+    _read_cut(guard, text, cut)
+
+
+def _read_cut(guard: Guard, text: str, cut: Cut) -> None:
+    provenance = guard.provenance
     if len(provenance._waiting) > _MAX_WAITING or not is_put_together(guard, text):
         return
     made = provenance.of(text)
@@ -162,6 +167,11 @@ def read_parts(guard: Guard, text: Any, arguments: tuple[Any, ...], *_: Any) -> 
 
 def _read_pattern(guard: Guard, text: str, pattern: str) -> None:
     """Block orders (BlockedError) that the code divides by a pattern of a few signs, `;` too."""
+    literal = pattern.removeprefix("\\") if not pattern[1:].isalnum() else ""
+    if literal and re.escape(literal) in (pattern, f"\\{pattern}"):
+        if guard.provenance.divides[literal]:
+            _read_cut(guard, text, Cut(literal))
+        return
     signs = _class_of(pattern)
     if ";" in signs and is_put_together(guard, text):
         guard.provenance.cuts_left -= _JUDGED

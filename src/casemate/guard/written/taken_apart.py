@@ -19,9 +19,10 @@ from .lines import doubtful, is_whole
 NAME = "deserialisation"
 MAX_TEXT = 8 * 1024
 _MAX_PATTERN, _MAX_PARTS = 1000, 500
+_MIN_SIGNS = 2
 _SIGN = re.compile(r"[^\w\s]")
-_BETWEEN = re.compile(r"\w\s?[^\w\s]+\s?[\w'\"]|[^\w\s]\s?\w|\w\s?[|;^~#]")
-"""A sign beside a word."""
+_BETWEEN = re.compile(r"\w\s?[^\w\s]+\s?[\w'\"]|\w\s?[|;^~]")
+"""A sign between two words, or behind one: those before one are of hashtags and mentions."""
 _LINKS = re.compile(r"://|http|www|[\w\])+*}]@|^[(]?@|\b@")
 """What a pattern has that looks for links and for people in what others write."""
 _FIX = (
@@ -61,10 +62,13 @@ def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict
         return None
     for found in itertools.islice(pattern.finditer(text), _MAX_PARTS):
         start, part = found.start(), found[0]
-        if start in starts or _BETWEEN.search(part) is None:
+        if start in starts:
             continue
+        least = 1 if _BETWEEN.search(part) is not None else _MIN_SIGNS
         inside = next((s for s in given if s.start < start < s.end), None)
-        if inside is not None and any(_has_all(part, signs) for signs in written):
+        if inside is not None and any(
+            len(signs) >= least and _has_all(part, signs) for signs in written
+        ):
             words = "is more than one part of a text that the code takes apart by a pattern"
             return Verdict(inside.origin, words, _FIX)
     return None
