@@ -176,7 +176,7 @@ def _read_pattern(guard: Guard, text: str, pattern: str) -> None:
     if ";" in signs and is_put_together(guard, text):
         guard.provenance.cuts_left -= _JUDGED
         guard.check("deserialisation", text, functools.partial(_judge_orders, signs))
-    elif (compiled := _dividing(pattern)) is not None and is_put_together(guard, text):
+    elif is_put_together(guard, text) and (compiled := _dividing(pattern)) is not None:
         guard.provenance.cuts_left -= _JUDGED
         guard.check("deserialisation", text, functools.partial(_judge_pattern, compiled))
 

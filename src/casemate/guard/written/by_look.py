@@ -101,9 +101,10 @@ def read(
         source = pattern if isinstance(pattern, str) else pattern.pattern
         if ("'" in text or '"' in text) and reads_quotes(source):
             _check(guard, "nosql", text, judge_quotes)
-        judged = taken_apart.judging(pattern) if len(text) <= taken_apart.MAX_TEXT else None
+        fits = len(text) <= taken_apart.MAX_TEXT and is_put_together(guard, text)
+        judged = taken_apart.judging(pattern) if fits else None
         if judged is not None:
-            _check(guard, taken_apart.NAME, text, judged)
+            guard.check(taken_apart.NAME, text, judged)
 
 
 def _read(shell: Callable[[Guard], Judge], guard: Guard, text: str) -> None:
