@@ -24,6 +24,8 @@ NAME = "sql"
 _SIGNS = {"LIKE": ("%", "_"), "GLOB": ("*", "?")}
 _MAX_STATEMENT = 16 * 1024
 _MAX_VALUE = 256
+_MANY = 3
+"""Signs side by side that stand for as many characters of a code: `GIFT-____-__`."""
 _FIX = (
     "compare by `=`, with `COLLATE NOCASE` or lower() where case does not count; or escape `%` and "
     "`_` in the value: LIKE ? ESCAPE '\\'"
@@ -56,7 +58,7 @@ def _verdict(guard: Guard, query: str, given: Any) -> Verdict | None:
             continue
         any_text, any_sign = _SIGNS[word]
         # A sign between letters is found in values as well: `a_b@shop.example`.
-        wide = any_text in value or not value.strip(any_sign + " -")
+        wide = any_text in value or not value.strip(any_sign + " -") or any_sign * _MANY in value
         origin = _origin(guard, value, any_text + any_sign) if wide and value.strip() else None
         if origin is not None:
             return Verdict(origin, f"matches any value by {word}", _FIX)

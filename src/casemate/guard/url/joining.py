@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from types import ModuleType
@@ -11,17 +12,20 @@ from urllib.parse import quote, quote_plus
 from ..batches import lowered
 from ..core import Guard
 from ..hooks import argument
+from ..notes import Question
 from ..origin import Origin, Span
 from ..paths import following
 from ..standing import is_put_together, wrap_after, wrap_after_own
 from ..verdict import Verdict
 from . import links
 from .hosts import Vouching, host_of
-from .structure import FIX_HOST, FIX_PART, climbs, split
+from .structure import FIX_HOST, FIX_PART, Parts, climbs, split
 
 _WHOLE_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 """A host to its end; one that ends with a dot or a sign has data that goes on with it."""
 _NOT_HOST = re.compile(r"[/?#]|:\d{1,5}(?:[/?#]|\Z)|\Z")
+_NAMES_HOST = re.compile(r"(?:https?://)?\.?(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/?", re.IGNORECASE)
+_SEARCHES = frozenset(("search", "match"))
 _PARAMETER = re.compile(r"&(\w{1,64})=")
 _JOINED, _CUT, _QUERY = ("url", "joined"), ("url", "cut"), ("url", "query")
 MAX_JOINED = 200
@@ -82,7 +86,9 @@ def goes_on(guard: Guard, url: str) -> Verdict | None:
     if not is_put_together(guard, url):
         asked_of = guard.provenance.asked_of
         asked = asked_of(url) or asked_of(url[parts.authority[0] :])
-        if not asked or not Vouching(guard).passes_by_fault(url, parts):
+        if not asked or not (
+            Vouching(guard).passes_by_fault(url, parts) or _is_beside(url, parts, asked)
+        ):
             return None
         origin = guard.whole(url)
         return Verdict(origin, "decides the URL's host", FIX_HOST) if origin is not None else None
@@ -94,6 +100,30 @@ def goes_on(guard: Guard, url: str) -> Verdict | None:
         if span.end >= parts.authority[1] and _NOT_HOST.match(url, span.start) is None:
             return Verdict(span.origin, "goes on with the URL's host", FIX_HOST)
     return None
+
+
+def _is_beside(url: str, parts: Parts, asked: Sequence[Question]) -> bool:
+    """Tell whether the code has found a host in a URL, and never where its host is.
+
+    `"shop.example" in url` is true of `http://other.example/?shop.example` as well.
+    """
+    found: list[tuple[int, int]] = []
+    for question in asked:
+        match = question.find(url) if question.function.__name__ in _SEARCHES else None
+        if match is not None and _NAMES_HOST.fullmatch(match[0]) is not None:
+            found.append(match.span())
+        elif question.function is operator.contains:
+            name = question.arguments[1]
+            if isinstance(name, str) and _NAMES_HOST.fullmatch(name) and name in url:
+                first = url.find(name, parts.host[0])
+                found.append((first, first + len(name)) if first >= 0 else (0, 0))
+    return bool(found) and not any(_is_host(url, parts, *place) for place in found)
+
+
+def _is_host(url: str, parts: Parts, start: int, end: int) -> bool:
+    """Tell whether what was found is the host of a URL, or the end of its names."""
+    begins = start <= parts.host[0] or url[start] == "." or url[start - 1] == "."
+    return begins and parts.host[0] < end == parts.host[1]
 
 
 def cut_with(guard: Guard, query: str) -> str | None:

@@ -34,6 +34,8 @@ _VERSION = re.compile(r" HTTP/1\.[01]\r?$")
 _ANSWER = re.compile(r"HTTP/1\.[01] \d{3}")
 _STORES = r"(?:set|add|replace|append|prepend|cas|gets?|delete|incr|decr|touch|put|use|watch) "
 """Commands of memcached and beanstalkd, whose names are in small letters."""
+_OF_KEYS = re.compile(r"(?:gets?|gat|delete|incr|decr|touch) [^\s]{0,250}\Z")
+"""What is before a key of memcached that is the first one."""
 _VERB = re.compile(r"[A-Z]{3,12}(?=[ \r\n:])|" + _STORES)
 _HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.|" + _STORES.encode())
 _SAMPLE = re.compile(
@@ -278,11 +280,23 @@ def _commands(text: str, spans: Sequence[Span]) -> Verdict | None:
         # What begins a line is a payload, such as that of a message; but a mail has none there.
         payload = mail is None and text[span.start - 1 : span.start] == "\n"
         ends_mail = body is not None and "\n.\r" in text[span.start : span.end + 1]
+        if span.start < end and not payload and _adds_words(text, span):
+            return Verdict(span.origin, "adds a key to a command of the protocol", _FIX_LINE)
         if span.start < end and not payload and next(begun(text, span), None) is not None:
             return Verdict(span.origin, "begins a command of the protocol", _FIX_LINE)
         if ends_mail:
             return Verdict(span.origin, "ends the body of the mail", _FIX_LINE)
     return None
+
+
+def _adds_words(text: str, span: Span) -> bool:
+    """Tell whether data in a command of memcached has what divides its words: keys have none."""
+    line = before_in_line(text, span)
+    return _OF_KEYS.match(line) is not None and any(map(str.isspace, _first_line(text, span)))
+
+
+def _first_line(text: str, span: Span) -> str:
+    return BREAKS.split(text[span.start : span.end], maxsplit=1)[0]
 
 
 def _is_line(text: str, spans: Sequence[Span]) -> Verdict | None:
