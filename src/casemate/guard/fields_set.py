@@ -1,8 +1,10 @@
 """Finds where code sets attributes by an object's dictionary: `user.__dict__[name] = value`.
 
-    fields = vars(user)        a name that stands for one
-    fields[name] = value       fields[__casemate_seen__("attribute that is set", name, fields)] = value
+    fields = vars(user)
+    fields[name] = value       fields[__casemate_seen__("attribute that ...", name, fields)] = value
     user.__dict__ |= given     user.__dict__ |= __casemate_seen__("...", given, user.__dict__)
+
+The first of these gives the dictionary a name.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def on_merged(guard: Guard, own: Any, arguments: tuple[Any, ...], named: dict[st
 def on_chained(
     guard: Guard, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
-    """Keep what is replaced in `ChainMap(given, {"tenant": me})`, of which the first has its say."""
+    """Keep what is replaced in `ChainMap(given, {"tenant": me})`: the first has its say."""
     if getattr(function, "__name__", "") == "ChainMap":
         for over, own in itertools.combinations(arguments[:_MAX_CHAINED], 2):
             on_merged(guard, own, (over, ()), named)

@@ -500,12 +500,11 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
             self._cut_again = value
         self.generic_visit(node)
         cut = node.slice
-        fields = fields_of(node.value, self._fields) if isinstance(node.ctx, ast.Store) else None
-        if fields is not None and not isinstance(cut, (ast.Slice, ast.Constant)):
-            node.slice = self._seen(cut, SETS, fields)
-            return node
-        if is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant)):
-            node.slice = self._seen(cut, "globals")
+        if self._names_field(node) or (
+            is_namespace(node.value) and not isinstance(cut, (ast.Slice, ast.Constant))
+        ):
+            if node.slice is cut:
+                node.slice = self._seen(cut, "globals")
             return node
         named = isinstance(node.value, ast.Name) and node.value.id in self._matches
         if named and isinstance(cut, ast.Constant) and isinstance(node.ctx, ast.Load):
@@ -528,6 +527,14 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         return self._call(
             node, "cut", node.value, cut.lower or none, cut.upper or none, cut.step or none
         )
+
+    def _names_field(self, node: ast.Subscript) -> bool:
+        """Announce a name by which an attribute is set; tell whether it is one."""
+        fields = fields_of(node.value, self._fields) if isinstance(node.ctx, ast.Store) else None
+        if fields is None or isinstance(node.slice, (ast.Slice, ast.Constant)):
+            return False
+        node.slice = self._seen(node.slice, SETS, fields)
+        return True
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
         """Note what is caught by a name that may make a text of it: no answer is to tell of it.

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+
 from support.guard_cases import assert_blocked, assert_passes
 
 STORES = {
@@ -28,7 +29,7 @@ STORES = {
     ),
 }
 WRITERS = (
-    "text = f\"{{name}}{s}{{role}}\"",
+    'text = f"{{name}}{s}{{role}}"',
     "text = '{s}'.join([name, role])",
     "text = '%s{s}%s' % (name, role)",
     "text = '{{}}{s}{{}}'.format(name, role)",
@@ -41,7 +42,23 @@ READERS = (
     "n, *rest = t.split('{s}'); parts = [n, *rest]",
     "parts = t.split(SIGN)",
 )
-SIGNS = ("|", ";", "::", "#", "~", "\\x1f", "^", " -> ", "@", "$", "!!", "!", " | ", "\\u2028", "__")
+SIGNS = (
+    "|",
+    ";",
+    "::",
+    "#",
+    "~",
+    "\\x1f",
+    "^",
+    " -> ",
+    "@",
+    "$",
+    "!!",
+    "!",
+    " | ",
+    "\\u2028",
+    "__",
+)
 
 
 def _record(number: int, sign: str, of: int) -> str:
@@ -73,7 +90,7 @@ def test_a_record_is_cut_where_the_code_has_joined_it(tmp_path: Path, of: int) -
 
 LINES_WRITTEN = (
     "text = '\\n'.join(['prio{s}low', 'subject{s}' + v])",
-    "text = f\"prio{s}low\\nsubject{s}{{v}}\\n\"",
+    'text = f"prio{s}low\\nsubject{s}{{v}}\\n"',
     "text = 'prio{s}low\\nsubject{s}%s' % v",
     "import io\n    b = io.StringIO(); b.write('prio{s}low\\n'); b.write('subject{s}' + v)\n"
     "    text = b.getvalue()",

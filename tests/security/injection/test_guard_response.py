@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.guard.core import Guard
-from casemate.guard.pages.places import MAX_PARTS, parts
 from casemate.guard.exponential import is_exponential
+from casemate.guard.pages.places import MAX_PARTS, parts
 from casemate.guard.sinks.response import check_answer
 from casemate.guard.verdict import BlockedError
 from support.guard_cases import Cases, assert_blocked, assert_passes, run

@@ -71,7 +71,7 @@ def test_no_more_than_so_many_are_kept(kept: dict[Any, Any], tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("written", "value", "held"),
     [
-        ('when = "\'beta\' in user[\'tags\']"', "'beta' in user['tags']", True),
+        ("when = \"'beta' in user['tags']\"", "'beta' in user['tags']", True),
         ('{"when": "a == \\"b\\" or c"}', 'a == "b" or c', True),
         ("when: plan == 'pro'", "plan == 'pro'", True),
         ("- plan == 'pro'", "plan == 'pro'", True),

@@ -69,7 +69,7 @@ def judge_words(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         before, after = own[max(span.start - 1, 0) : span.start], own[span.end : span.end + 1]
         part = text[span.start : span.end]
-        if span.exact and before == " " and _OPERATOR.search(part) and "'" not in own[:span.start]:
+        if span.exact and before == " " and _OPERATOR.search(part) and "'" not in own[: span.start]:
             return Verdict(span.origin, "begins another word, and another command", _FIX_WORDS)
         quoted = span.exact and before == after and before in ("'", '"')
         if quoted and before in text[span.start : span.end]:

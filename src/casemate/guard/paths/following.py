@@ -122,7 +122,7 @@ def left_at_end(guard: Guard, path: str) -> Verdict | None:
 
 
 def dropped_in(guard: Guard, path: str) -> Verdict | None:
-    """Return the verdict on a key that a join took alone, and that the code has put a folder before.
+    """Return the verdict on a key that a join took alone, before which the code put a folder.
 
     It stays in that folder, and not in the one in it that the join was of.
     """

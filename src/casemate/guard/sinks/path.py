@@ -55,9 +55,8 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if not text:
         return None
     verdict = following.left(guard, text)
-    if verdict is not None and not following.is_checked(guard, text):
-        return verdict
-    verdict = following.dropped_in(guard, text)
+    if verdict is None or following.is_checked(guard, text):
+        verdict = following.dropped_in(guard, text)
     if verdict is not None:
         return verdict
     sure = is_known(guard, path) or is_known(guard, text)

@@ -239,10 +239,10 @@ def judge_cut(cut: Cut, text: str, spans: Sequence[Span]) -> Verdict | None:
     if not seen or is_whole(text, seen):
         return None
     own, word = neutral(text, seen), _WORDS.fullmatch(cut.sign) is not None
-    paired = _PAIRS.get(cut.sign.lower())
-    if cut.sign not in own and not (word and _WORDS.search(own)):
-        if paired is None or paired not in own.lower():
-            return None  # it is the event's to write
+    paired = _PAIRS.get(cut.sign.lower(), cut.sign)
+    written = cut.sign in own or paired in own.lower() or (word and _WORDS.search(own))
+    if not written:
+        return None  # it is the event's to write
     given = [span for span in doubtful(seen) if _has(text, span, cut.sign)]
     if word or cut.sign[0] == " ":
         given = [span for span in given if not _stays_in_quotes(text, span)]

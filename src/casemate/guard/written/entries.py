@@ -73,11 +73,15 @@ def _begins(own: str, span: Span) -> bool:
     return before_in_line(own, span).strip(_DATA + " \t") != ""
 
 
-def _alike(
-    known: Constants, text: str, lines: Sequence[str], span: Span
-) -> Callable[[str], bool]:
+def _alike(known: Constants, text: str, lines: Sequence[str], span: Span) -> Callable[[str], bool]:
     """Return what tells whether a line is one like those of the code."""
-    rules = (_named(known, lines), _asked(known, lines), _tagged(lines), _rows(known, lines), _read(known, text, span))
+    rules = (
+        _named(known, lines),
+        _asked(known, lines),
+        _tagged(lines),
+        _rows(known, lines),
+        _read(known, text, span),
+    )
     return lambda line: any(rule(line) for rule in rules)
 
 
@@ -108,7 +112,9 @@ def _asked(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
     asked = [
         text
         for text in known.texts
-        if 1 < len(text) <= _MAX_ASKED and _SIGN.search(text) and any(p.startswith(text) for p in parts)
+        if 1 < len(text) <= _MAX_ASKED
+        and _SIGN.search(text)
+        and any(p.startswith(text) for p in parts)
     ]
     return lambda line: line.startswith(tuple(asked))
 
@@ -134,9 +140,7 @@ def _shape(tag: str) -> str:
 
 def _rows(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
     """Return what tells whether a line has as many columns as all of the code's own lines."""
-    counts = {
-        sign: {line.count(sign) for line in lines} for sign in _COLUMNS if known.holds(sign)
-    }
+    counts = {sign: {line.count(sign) for line in lines} for sign in _COLUMNS if known.holds(sign)}
     least = {sign: min(found) for sign, found in counts.items() if found}
     return lambda line: any(
         count and line.count(sign) >= max(count, 2 if sign == "," else 1)
