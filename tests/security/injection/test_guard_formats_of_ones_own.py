@@ -160,6 +160,11 @@ import re
 def handler(event, context):
     return sorted(set(re.findall(r"#(\\w+)", f"#{event['topic']} {event['text']}")))
 """
+REPLIED = """
+def handler(event, context):
+    text = f"Order {event['id']} for {event['name']}\\nThanks, {event['note']}"
+    return ["> " + line for line in text.splitlines()]
+"""
 INDEXED = """
 import re
 def handler(event, context):
@@ -172,6 +177,7 @@ def test_prose_of_several_lines_and_signs_passes(tmp_path: Path) -> None:
         WRAPPED: {"name": "A: B", "subject": "x = y", "text": "Hi\nNotes: a\na = 1\nName of all"},
         NUMBERED: {"name": "a.py", "code": "x = 1\n# file: b\nprint(x)"},
         HASHTAGS: {"topic": "news", "text": "I like #python and #c"},
+        REPLIED: {"id": "5", "name": "Ann", "note": "fine\nname is wrong\nid too: it's 6"},
         INDEXED: {"title": "It's a [test]", "body": "a=b; c='d' (e) #f\nkey: value"},
     }
     assert_passes(tmp_path, {code: (code, event) for code, event in events.items()}, ())

@@ -89,6 +89,7 @@ def _named(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
     heads = [found for line in lines if (found := _HEAD.match(line)) is not None]
     pairs = {(found["key"], found["sign"]) for found in heads}
     signs = {sign.strip() or sign for _, sign in pairs}
+    orders = len(heads) == len(lines) and not any(map(_is_sentence, lines))
 
     def alike(line: str) -> bool:
         found = _HEAD.match(line)
@@ -98,11 +99,17 @@ def _named(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
         bare = sign.strip() or sign
         if bare == " ":
             # Sentences have words as well: it is one that the code reads by itself.
-            reads = known.holds(" ") or known.holds(f"{key} ")
-            return known.holds(key) or (reads and (key, sign) in pairs)
+            reads = known.holds(" ") or known.holds(f"{key} ") or known.holds(key)
+            return reads and ((key, sign) in pairs or (orders and known.holds(key)))
         return (key, sign) in pairs or (bare in signs and _cuts(known, bare, sign, key))
 
     return alike
+
+
+def _is_sentence(line: str) -> bool:
+    """Tell whether a line begins or ends as what people write, and not as an order does."""
+    first = line.strip().partition(" ")[0]
+    return not (first.islower() or first.isupper()) or line.rstrip()[-1:] in ".,!?:"
 
 
 def _asked(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
