@@ -144,6 +144,31 @@ def test_a_line_is_begun_by_the_code_alone(tmp_path: Path, of: int) -> None:
     assert_passes(tmp_path, harmless, ())
 
 
+DIRECTIVES = """
+BLOCK = '''server {{
+    listen 443 ssl;
+    server_name {domain};
+    add_header X-Brand "{brand}";
+}}
+'''
+def handler(event, context):
+    conf, found = BLOCK.format(domain="a.example", brand=event["brand"].replace('"', "'")), []
+    for line in conf.splitlines():
+        line = line.strip()
+        if line.endswith(";"):
+            found.append(line[:-1].partition(" "))
+    return found
+"""
+
+
+def test_a_directive_is_begun_by_the_code_alone(tmp_path: Path) -> None:
+    for brand in ("x;\n    proxy_pass http://169.254.169.254/;\n#", "x\nautoindex on;"):
+        cases = {brand: (DIRECTIVES, {"brand": brand})}
+        assert_blocked(tmp_path, cases, {"deserialisation", "file"}, ())
+    for brand in ('The "Best" O\'Neil', "a; b", "listen 80"):
+        assert_passes(tmp_path, {brand: (DIRECTIVES, {"brand": brand})}, ())
+
+
 WRAPPED = """
 import textwrap
 def handler(event, context):

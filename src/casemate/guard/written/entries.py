@@ -17,7 +17,7 @@ from ..exponential import is_exponential
 from ..origin import Span
 from ..spans import neutral
 from ..verdict import Judge, Verdict
-from .lines import BREAKS, MAX_LINE, before_in_line, begun, doubtful, is_whole
+from .lines import BREAKS, MAX_LINE, before_in_line, doubtful, is_whole
 
 NAME = "deserialisation"
 MAX_TEXT = 64 * 1024
@@ -34,7 +34,11 @@ _BEGINNINGS = re.compile(r"\A.{2,60}")
 _SIGN = re.compile(r"[^\w\s.,'\"!?)(-]")
 _MAX_ASKED = 40
 """Characters of a beginning for which a line is asked."""
+_INDENT = re.compile(r"[ \t]{0,16}(?=[^\s])")
+_DIRECTIVE = re.compile(r"\s{0,16}[A-Za-z_][\w-]{1,40} [^;]{1,300};\s*\Z")
+"""A line of settings: a word, what it is set to, and a semicolon."""
 _COLUMNS = "\t|;~^*,\x1f"
+_MIN_DIRECTIVES = 2
 _MAX_LINES, _MAX_PATTERNS, _MAX_PATTERN = 200, 64, 400
 _PLAIN = ("qqqq qqqq", "qqqq")
 """What a pattern takes that asks for nothing in particular."""
@@ -56,16 +60,24 @@ def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
     if len(text) > MAX_TEXT or not seen or is_whole(text, seen):
         return None
     own = neutral(text, seen, _DATA)
-    given = [span for span in doubtful(seen) if _begins(own, span) and any(begun(text, span))]
+    given = [span for span in doubtful(seen) if _begins(own, span) and any(_begun(text, span))]
     if not given:
         return None
     lines = [line for line in BREAKS.split(own, maxsplit=_MAX_LINES) if line.strip(_DATA + " \t")]
     for span in given:
         alike = _alike(known, text, lines, span)
-        for place in itertools.islice(begun(text, span), _MAX_LINES):
+        for place in itertools.islice(_begun(text, span), _MAX_LINES):
             if alike(BREAKS.split(text[place : place + MAX_LINE], maxsplit=1)[0]):
                 return Verdict(span.origin, _CHANGED, _FIX)
     return None
+
+
+def _begun(text: str, span: Span) -> Iterator[int]:
+    """Yield where lines begin in data that have something in them, be it behind blanks."""
+    for found in BREAKS.finditer(text, span.start, span.end):
+        following = _INDENT.match(text, found.end())
+        if following is not None and following.end() < span.end:
+            yield found.end()
 
 
 def _begins(own: str, span: Span) -> bool:
@@ -79,6 +91,7 @@ def _alike(known: Constants, text: str, lines: Sequence[str], span: Span) -> Cal
         _named(known, lines),
         _asked(known, lines),
         _tagged(lines),
+        _ended(known, lines),
         _rows(known, lines),
         _read(known, text, span),
     )
@@ -139,6 +152,14 @@ def _tagged(lines: Sequence[str]) -> Callable[[str], bool]:
         return found is not None and _shape(found[0].strip()) in shapes
 
     return alike
+
+
+def _ended(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether a line is a directive, as more than one of the code's is."""
+    own = sum(_DIRECTIVE.match(line) is not None for line in lines)
+    if own < _MIN_DIRECTIVES or not known.holds(";"):
+        return lambda line: False
+    return lambda line: _DIRECTIVE.match(line) is not None
 
 
 def _shape(tag: str) -> str:
