@@ -162,7 +162,7 @@ def handler(event, context):
 
 
 def test_a_directive_is_begun_by_the_code_alone(tmp_path: Path) -> None:
-    for brand in ("x;\n    proxy_pass http://169.254.169.254/;\n#", "x\nautoindex on;"):
+    for brand in ("x;\n    proxy_pass http://169.254.169.254/;\n#", "x\n    autoindex on;\n"):
         cases = {brand: (DIRECTIVES, {"brand": brand})}
         assert_blocked(tmp_path, cases, {"deserialisation", "file"}, ())
     for brand in ('The "Best" O\'Neil', "a; b", "listen 80"):
