@@ -21,6 +21,7 @@ DEPENDS_ON = (
         "bytecode.py",
         "comparisons.py",
         "evaluated.py",
+        "fields_set.py",
         "heads.py",
         "in_batches.py",
     ),

@@ -25,6 +25,7 @@ _WHOLE_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 """A host to its end; one that ends with a dot or a sign has data that goes on with it."""
 _NOT_HOST = re.compile(r"[/?#]|:\d{1,5}(?:[/?#]|\Z)|\Z")
 _NAMES_HOST = re.compile(r"(?:https?://)?\.?(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/?", re.IGNORECASE)
+_HOST_IN_PATTERN = re.compile(r"[a-z0-9-]{2,63}\.\(?[a-z]{2,24}\b", re.IGNORECASE)
 _SEARCHES = frozenset(("search", "match"))
 _PARAMETER = re.compile(r"&(\w{1,64})=")
 _JOINED, _CUT, _QUERY = ("url", "joined"), ("url", "cut"), ("url", "query")
@@ -110,14 +111,23 @@ def _is_beside(url: str, parts: Parts, asked: Sequence[Question]) -> bool:
     found: list[tuple[int, int]] = []
     for question in asked:
         match = question.find(url) if question.function.__name__ in _SEARCHES else None
-        if match is not None and _NAMES_HOST.fullmatch(match[0]) is not None:
-            found.append(match.span())
+        if match is not None and _names_host(question) and _NAMES_HOST.fullmatch(match[0]):
+            before, scheme, _ = match[0].rpartition("://")
+            begins = match.start() + len(before + scheme)
+            found.append((begins, match.start() + len(match[0].rstrip("/"))))
         elif question.function is operator.contains:
             name = question.arguments[1]
             if isinstance(name, str) and _NAMES_HOST.fullmatch(name) and name in url:
                 first = url.find(name, parts.host[0])
                 found.append((first, first + len(name)) if first >= 0 else (0, 0))
     return bool(found) and not any(_is_host(url, parts, *place) for place in found)
+
+
+def _names_host(question: Question) -> bool:
+    """Tell whether a pattern has a host in it: one of links has none."""
+    pattern = getattr(question.function, "__self__", None) or question.arguments[0]
+    text = str(getattr(pattern, "pattern", pattern))
+    return _HOST_IN_PATTERN.search(text.replace("[.]", ".").replace("\\", "")) is not None
 
 
 def _is_host(url: str, parts: Parts, start: int, end: int) -> bool:
