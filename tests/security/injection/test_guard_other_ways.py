@@ -224,6 +224,10 @@ NO_HEADS = {
 }
 
 
+FOUND_BY_A_PATTERN = (("a text for people", "a pattern"), ("a text like a mail", "a pattern"))
+"""Lines of people in which the code looks for fields all the same."""
+
+
 def test_lines_elsewhere_than_in_such_a_head_pass(tmp_path: Path) -> None:
     cases = {
         f"{head} by {reader}": (
@@ -232,8 +236,17 @@ def test_lines_elsewhere_than_in_such_a_head_pass(tmp_path: Path) -> None:
         )
         for head, text in NO_HEADS.items()
         for reader, how in (READERS | MAIL_READERS).items()
+        if (head, reader) not in FOUND_BY_A_PATTERN
     }
     assert_passes(tmp_path, cases, ())
+    found = {
+        f"{head} by {reader}": (
+            READ_BY + READ.format(NO_HEADS[head], READERS[reader]),
+            {"name": "Ana\nX-Admin: yes\nLima"},
+        )
+        for head, reader in FOUND_BY_A_PATTERN
+    }
+    assert_blocked(tmp_path, found, {"deserialisation", "header"}, ())
 
 
 # -- values of a class that a program does not offer -----------------------------------------------

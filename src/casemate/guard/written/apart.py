@@ -149,7 +149,7 @@ def read_parts(guard: Guard, text: Any, arguments: tuple[Any, ...], *_: Any) -> 
         if len(text) <= _MAX_URL:
             guard.decide("url", lambda: goes_on(guard, text))
         return
-    if cut.sign == _POSITIONAL and cut.most != 1 and cut.part is None:
+    if cut.sign == _POSITIONAL and cut.part is None:
         return  # lines, which are judged by what begins them
     _read_cut(guard, text, cut)
 
