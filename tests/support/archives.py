@@ -29,13 +29,23 @@ class Keys:
         self.versions[max(self.versions) + 1] = os.urandom(32)
 
 
-def bundle_archive(made: Path, code: bytes) -> tuple[str, Path]:
-    """Return digest and archive of a bundle whose handler is `code`, made in a folder."""
-    file = BundleFile(path="code/app.py", size=len(code), sha256=hashlib.sha256(code).hexdigest())
-    manifest = BundleManifest(project="t", function=spec(), lock_sha256=None, files=(file,))
+def bundle_archive(made: Path, code: bytes, *, tiny: tuple[int, int] = (0, 0)) -> tuple[str, Path]:
+    """Return digest and archive of a bundle whose handler is `code`, made in a folder.
+
+    With `tiny` it has so many files of one byte as well, below a folder of that number.
+    """
+    number, count = tiny
+    contents = {"code/app.py": code}
+    contents |= {f"deps/{number}/{file:05d}.py": b"x" for file in range(count)}
+    files = tuple(
+        BundleFile(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for path, data in contents.items()
+    )
+    manifest = BundleManifest(project="t", function=spec(), lock_sha256=None, files=files)
     folder = made / manifest.digest()
-    (folder / "code").mkdir(parents=True, exist_ok=True)
-    (folder / "code" / "app.py").write_bytes(code)
+    for path, data in contents.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
     (folder / "bundle.json").write_bytes(manifest.canonical())
     archive = made / f"{manifest.digest()}.tar.gz"
     with archive.open("wb") as stream:

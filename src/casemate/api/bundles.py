@@ -50,6 +50,7 @@ async def _find_pieces(operation: FindPieces, call: Call) -> FoundPieces:
     found = await call.service.control.find_pieces(
         operation.project,
         operation.function,
+        operation.digests,
         by=call.principal.text,
         deploys=_deploys(call),
     )

@@ -116,11 +116,17 @@ class Control(Protocol):
         ...
 
     async def find_pieces(
-        self, project: str, function: str, *, by: str, deploys: Deploys
+        self,
+        project: str,
+        function: str,
+        wanted: Collection[str],
+        *,
+        by: str,
+        deploys: Deploys,
     ) -> Collection[str]:
         """Return the pieces of dependencies that bundles of a project have (`manifest.pieces`).
 
-        Of those that the asking has uploaded or may deploy.
+        Of those that are `wanted`, and that the asking has uploaded or may deploy.
         """
         ...
 

@@ -14,6 +14,7 @@ import struct
 import tempfile
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from sys import intern
 from types import MappingProxyType
@@ -28,7 +29,7 @@ from casemate.gateway.intact import Sealed, Stamp, Unpacked
 from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.gateway.shared_files import SharedFiles
 from casemate.kernel.volume import beside_reserve
-from casemate.model.bundle import BundleManifest
+from casemate.model.bundle import MAX_PIECES, BundleManifest
 from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.sbom import owners
 from casemate.vault import decrypt_stream, encrypt_stream
@@ -53,7 +54,8 @@ class Known(NamedTuple):
     dependencies: str | None
     """What it shares with others of the same dependencies."""
     pieces: Mapping[str, str]
-    """Of its dependencies: what each shares with others that have the same, by its name."""
+    """Of its dependencies: what each shares with others that have the same, by its name; of the
+    first MAX_PIECES."""
 
 
 class BundleStore:
@@ -206,8 +208,9 @@ class BundleStore:
         return {name: self._unpacked / base for name, base in bases.items()}
 
     def _note_known(self, digest: str, manifest: BundleManifest) -> None:
-        # Thousands of bundles may have the same ones.
-        pieces = {intern(name): intern(piece) for name, piece in manifest.pieces().items()}
+        # Thousands of bundles may have the same ones, and one 100,000: no more than are asked for.
+        first = islice(manifest.pieces().items(), MAX_PIECES)
+        pieces = {intern(name): intern(piece) for name, piece in first}
         self._known[digest] = Known(
             manifest.project, manifest.function.name, manifest.dependencies_digest(), pieces
         )

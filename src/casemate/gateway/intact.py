@@ -21,6 +21,7 @@ from casemate.model.bundle import BundleFile, BundleManifest
 
 _OWN = "code/"
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 MAX_GLANCE = 512
 """Files of a function's own that are looked at before it is started; all are meanwhile."""
 _FEW = 16
@@ -34,6 +35,13 @@ class Stamp(NamedTuple):
     size: int
     modified: int
     changed: int
+
+
+def taken(size: int) -> int:
+    """Return how much memory a file or folder takes: whole pages, and one for what the kernel
+    keeps of it, so that the file system has room for as many.
+    """
+    return (-(-size // _PAGE) + 1) * _PAGE
 
 
 def stamp_of(path: Path | str) -> Stamp | None:
@@ -67,9 +75,10 @@ class Unpacked:
 
     @property
     def size(self) -> int:
-        """Bytes of all that is there."""
-        every = sum(stamp.size for inside in self._stamps.values() for stamp in inside.values())
-        return every - self._stamps[""]["."].size
+        """Bytes of memory that all of it takes."""
+        return sum(
+            taken(stamp.size) for inside in self._stamps.values() for stamp in inside.values()
+        )
 
     def _known(self, path: str) -> Stamp | None:
         """Return the stamp that something had; None if there was no such thing."""

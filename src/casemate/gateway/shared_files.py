@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.decoding import DECODING_ERRORS, decodable
+from casemate.gateway.intact import taken
 from casemate.model.bundle import BundleFile, BundleManifest
 
 _DEPENDENCIES = "deps/"
@@ -61,7 +62,7 @@ class SharedFiles:
             found = self._manifest(other)
             if found is not None:
                 return kind, self._link_all(digest, own, other, found.files)
-        return kind, sum(file.size for file in own)
+        return kind, sum(taken(file.size) for file in own)
 
     def _link_all(
         self, digest: str, own: Iterable[BundleFile], other: str, theirs: Iterable[BundleFile]
@@ -76,7 +77,7 @@ class SharedFiles:
             with contextlib.suppress(OSError):
                 os.link(self._unpacked / other / file.path, draft, follow_symlinks=False)
                 draft.replace(self._unpacked / digest / file.path)
-                shared += file.size
+                shared += taken(file.size)
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         return shared

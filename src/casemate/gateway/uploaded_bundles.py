@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from casemate.gateway.turns import Turns
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
 from casemate.model.bundle import MAX_ARCHIVE_BYTES, BundleManifest
 from casemate.model.errors import CasemateError, ConflictError
+
+_AT_ONCE = 64
+"""Bundles that are looked at for pieces before others have their turn."""
 
 
 class UploadedBundles:
@@ -106,7 +109,13 @@ class UploadedBundles:
         return True
 
     async def find_pieces(
-        self, project: str, function: str, *, by: str, deploys: Deploys
+        self,
+        project: str,
+        function: str,
+        wanted: Collection[str],
+        *,
+        by: str,
+        deploys: Deploys,
     ) -> dict[str, str]:
         """See Control. Returns a bundle that has it with each.
 
@@ -121,13 +130,15 @@ class UploadedBundles:
             with suppress(CasemateError):  # then it has none to offer
                 await self._bundles.manifest(live.digest)
         found: dict[str, str] = {}
-        for digest in self._bundles.known_of(project):
+        missing = set(wanted)
+        for number, digest in enumerate(self._bundles.known_of(project), 1):
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)
             known = self._bundles.known(digest)
-            if known is None or all(piece in found for piece in known.pieces.values()):
-                continue
-            if await self.has_bundle(digest, by=by, deploys=deploys):
-                for piece in known.pieces.values():
-                    found.setdefault(piece, digest)
+            here = set() if known is None else missing.intersection(known.pieces.values())
+            if here and await self.has_bundle(digest, by=by, deploys=deploys):
+                found |= dict.fromkeys(here, digest)
+                missing -= here
         return found
 
     async def _bases(
@@ -136,8 +147,8 @@ class UploadedBundles:
         """Return bundles that have pieces which an archive may lack, by the names of these."""
         manifest = await asyncio.to_thread(_manifest_of, archive, digest)
         name = (manifest.project, manifest.function.name)
-        found = await self.find_pieces(*name, by=by, deploys=deploys)
         pieces = await asyncio.to_thread(manifest.pieces)
+        found = await self.find_pieces(*name, pieces.values(), by=by, deploys=deploys)
         bases = {name: found[piece] for name, piece in pieces.items() if piece in found}
         if not bases:
             raise _no_base("the node has nothing of this project that is the same")

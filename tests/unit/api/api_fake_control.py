@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -236,9 +236,15 @@ class FakeControl:
             raise QuotaError(f"There is no room for {size} bytes.")
 
     async def find_pieces(
-        self, project: str, function: str, *, by: str, deploys: Deploys
+        self,
+        project: str,
+        function: str,
+        wanted: Collection[str],
+        *,
+        by: str,
+        deploys: Deploys,
     ) -> set[str]:
-        return self.pieces
+        return self.pieces.intersection(wanted)
 
     async def foresee(
         self, planned: Sequence[PlannedFunction], *, key: str | None, sigstore: bool, by: Actor

@@ -225,6 +225,20 @@ def test_what_is_in_use_stays_and_what_is_not_makes_room(tmp_path: Path) -> None
     run(tmp_path, scene, capacity=5000)
 
 
+def test_many_small_files_are_counted_as_what_they_take(tmp_path: Path) -> None:
+    """By their bytes, 360 KB of an archive took 80 MB, and twenty filled half of the memory."""
+
+    async def scene(place: Place) -> None:
+        for number in range(6):
+            await place.store.put(*bundle_archive(place.made, b"x", tiny=(number, 40)))
+            files = [path for path in place.unpacked.rglob("*") if path.is_file()]
+            there = {path.relative_to(place.unpacked).parts[0] for path in files}
+            assert sum(path.lstat().st_blocks * 512 for path in files) <= place.capacity
+            assert len(there) <= 2
+
+    run(tmp_path, scene, capacity=800_000)
+
+
 def test_many_who_want_the_same_bundle_unpack_it_once(tmp_path: Path) -> None:
     async def scene(place: Place) -> None:
         digest, archive = place.bundle()

@@ -15,7 +15,7 @@ from casemate.admission import Catalogue
 from casemate.api.control import Deploys
 from casemate.blobs import FolderBlobs
 from casemate.build import ArchiveError, pack, verify
-from casemate.gateway import uploaded_bundles, uploads
+from casemate.gateway import bundles, uploaded_bundles, uploads
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.fetched_bundles import BundleRow, FetchedBundles
 from casemate.gateway.sealed_bundles import SealedFolder
@@ -170,8 +170,8 @@ class Node:
         self, made: Made, by: str = ADA, deploys: Deploys = everything, name: str = ""
     ) -> bool:
         project, function = name.split("/") if name else made.name
-        found = await self.uploaded.find_pieces(project, function, by=by, deploys=deploys)
         pieces = made.manifest.pieces().values()
+        found = await self.uploaded.find_pieces(project, function, pieces, by=by, deploys=deploys)
         return bool(pieces) and found.keys() >= set(pieces)
 
     def left(self) -> set[str]:
@@ -211,8 +211,10 @@ def test_one_changed_package_is_sent_without_the_others(tmp_path: Path) -> None:
         first = node.bundle(b"one", more=big)
         await node.live(first)
         second = node.bundle(b"one", library=b"x = 2\n", more=big | new)
-        found = await node.uploaded.find_pieces("t", "f", by=ADA, deploys=everything)
         pieces = second.manifest.pieces()
+        found = await node.uploaded.find_pieces(
+            "t", "f", pieces.values(), by=ADA, deploys=everything
+        )
         held = [name for name, piece in pieces.items() if piece in found]
         assert (held, set(pieces)) == (["big"], {"big", "lib.py", "new"})
         part = second.packed(tmp_path / "part", *held)
@@ -260,6 +262,29 @@ def test_functions_of_one_project_and_uploads_of_ones_own_do_as_well(tmp_path: P
         assert not await node.has(beside, by=EVE, deploys=only("t/g")), "it is not deployed"
         await node.live(node.bundle(b"three", function="h"))
         assert await node.has(beside, by=EVE, deploys=only("t/g", "t/h"))
+
+    on_node(tmp_path, scene)
+
+
+def test_of_thousands_of_pieces_no_more_are_kept_than_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle may have 100,000, each of which the gateway kept for as long as it ran."""
+    monkeypatch.setattr(bundles, "MAX_PIECES", 5)
+    many = {f"deps/p{number}.py": b"" for number in range(9)}
+
+    async def scene(node: Node) -> None:
+        first = node.bundle(b"one", more=many)
+        await node.put(first, code_only=False)
+        known = node.store.known(first.digest)
+        assert known is not None and len(known.pieces) == 5
+        names = list(first.manifest.pieces())[:5]
+        second = node.bundle(b"two", more=many)
+        part = second.packed(tmp_path / "part", *names)
+        assert await node.uploaded.put_bundle(
+            second.digest, part, by=ADA, deploys=everything, partial=True
+        )
+        verify(node.unpacked / second.digest)
 
     on_node(tmp_path, scene)
 
