@@ -17,8 +17,10 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_COMMAND = re.compile(r"\s*(?:::[A-Za-z].*?::|##\[)|.*?##vso\[")
-"""What GitHub's and Azure's runners take out of a job's output and obey."""
+_AT_START = re.compile(r"\A(\s*):(?=:[A-Za-z])")
+_ANYWHERE = re.compile(r"(?<=#)#(?=(?:vso)?\[)")
+"""What GitHub's and Azure's runners take out of a line of a job's output and obey: the first where
+it begins, even if it ends in another column, the second wherever it stands."""
 
 
 @cache
@@ -42,12 +44,12 @@ def one_line(text: str) -> str:
     """Return `text` as one line that cannot do anything to a terminal.
 
     Each control character, line feeds included, is shown as an escape such as `\\x1b`. Where a
-    runner of pipelines obeys lines, so is the first sign of its commands.
+    runner of pipelines obeys lines, so is a sign of each of its commands.
     """
     safe = _UNSAFE.sub(_visible, text)
-    if _is_obeyed() and _COMMAND.match(safe) is not None:
-        return safe.replace("##", "\\x23#").replace("::", "\\x3a:", 1)
-    return safe
+    if not _is_obeyed():
+        return safe
+    return _ANYWHERE.sub(r"\\x23", _AT_START.sub(r"\1\\x3a", safe))
 
 
 def many_lines(text: str) -> str:
@@ -58,9 +60,11 @@ def many_lines(text: str) -> str:
 def json_text(text: str) -> str:
     """Return a JSON text with the characters that steer a terminal as `\\u` escapes.
 
-    They can only stand inside strings of a JSON text, except for the line ends, which are kept.
+    They can only stand inside strings of a JSON text, except for the line ends, which are kept. So
+    are those of a runner's commands where one obeys lines.
     """
-    return "\n".join(_UNSAFE.sub(_escaped, line) for line in text.split("\n"))
+    safe = "\n".join(_UNSAFE.sub(_escaped, line) for line in text.split("\n"))
+    return _ANYWHERE.sub(r"\\u0023", safe) if _is_obeyed() else safe
 
 
 def size(count: float) -> str:
