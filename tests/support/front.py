@@ -19,6 +19,7 @@ from casemate.front import (
     Identity,
     NamedCalls,
     Nowhere,
+    OwnNames,
     RouteTable,
     WebHooks,
 )
@@ -52,6 +53,7 @@ class Front:
         vault: Any = None,
         tls: Any = None,
         hooks: Callable[[HttpRequest], Awaitable[HttpResponse]] | None = None,
+        host_names: tuple[str, ...] = (),
     ) -> None:
         self.catalogue = catalogue or Catalogue()
         self.accounts = accounts or TwoTokens()
@@ -77,6 +79,9 @@ class Front:
             },
             others=DeclaredRoutes(self.catalogue, calls, self.nowhere),
             on_credential=lambda *seen: self.credentials.append(seen),
+            names=OwnNames(host_names, self.catalogue.has_host, self.nowhere.malformed)
+            if host_names
+            else None,
         )
 
     async def _ask_api(

@@ -204,6 +204,10 @@ class Catalogue:
         )
         Spaces(others, self._spaces.claims).require_free(project, function, version)
 
+    def has_host(self, host: str) -> bool:
+        """Tell whether a host name was given to a project."""
+        return self._spaces.has_host(host)
+
     def owns_origin(self, project: str, host: str) -> bool:
         """Tell whether nothing but a project, and the node, answers on a host."""
         if self._spaces.owns_origin(project, host):

@@ -210,6 +210,10 @@ class Spaces:
         """Return what `Routes.match` does, on a host."""
         return self.space(host).match(method, path)
 
+    def has_host(self, host: str) -> bool:
+        """Tell whether a host name is a project's."""
+        return host in self._hosts
+
     def owns_origin(self, project: str, host: str) -> bool:
         """Tell whether all that answers on a host, or may, is of one project."""
         holder = self._hosts.get(host)

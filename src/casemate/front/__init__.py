@@ -13,6 +13,7 @@ from casemate.front.identity import DISCOVERY_PATH, KEYS_PATH, Identity
 from casemate.front.metrics import METRICS_PATH, MetricsPage
 from casemate.front.named import INVOKE_PREFIX, NamedCalls
 from casemate.front.nowhere import Nowhere
+from casemate.front.own_names import OwnNames
 from casemate.front.places import API_PREFIX, ControlApi, WebHooks
 from casemate.front.resting import Resting
 from casemate.front.table import Place, RouteTable
@@ -32,6 +33,7 @@ __all__ = [
     "MetricsPage",
     "NamedCalls",
     "Nowhere",
+    "OwnNames",
     "Place",
     "Resting",
     "RouteTable",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from casemate.admission import Authenticator
 from casemate.front.asking import Asking
+from casemate.front.own_names import OwnNames
 from casemate.model.http import Destination, HttpHead, HttpResponse
 
 
@@ -29,12 +30,15 @@ class RouteTable:
         below: Mapping[str, Place],
         others: Place,
         on_credential: Callable[[str, str, str], None],
+        names: OwnNames | None = None,
     ) -> None:
         """Lead the paths `at` to their places, those `below` a first segment, and all `others`.
 
         `accounts` tells whose a credential is. `on_credential` sees each that is presented, with
-        the address that it came from and the first part of the path, whatever leads there.
+        the address that it came from and the first part of the path, whatever leads there. `names`
+        are what the node answers to; None: any.
         """
+        self._names = names
         self._accounts = accounts
         self._at = dict(at)
         self._below = dict(below)
@@ -43,6 +47,8 @@ class RouteTable:
 
     def find(self, head: HttpHead) -> Destination | HttpResponse:
         """Return where a request leads, as `HttpServer` asks for it."""
+        if self._names is not None and (refusal := self._names.refusal(head)) is not None:
+            return refusal
         path = head.path
         place = self._at.get(path)
         if place is None:

@@ -25,6 +25,7 @@ from casemate.front import (
     MetricsPage,
     NamedCalls,
     Nowhere,
+    OwnNames,
     Place,
     Resting,
     RouteTable,
@@ -79,6 +80,9 @@ class Serving:
             },
             others=self._resting(DeclaredRoutes(base.catalogue, calls, nowhere)),
             on_credential=base.decoys.watch.on_credential,
+            names=OwnNames(config.host_names, base.catalogue.has_host, nowhere.malformed)
+            if config.host_names
+            else None,
         )
         self.server: HttpServer | HttpWorkers
         if config.workers:

@@ -87,6 +87,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     accepted_risks: tuple[str, ...] = ()
     """What the operator goes without, told once for each start of the node."""
     learn: bool = False
+    host_names: tuple[str, ...] = ()
+    """Names that are answered to, beside this machine's and those of projects; none: any."""
     heart: int | None = None
     """Descriptor to beat on once it serves; None: nobody watches."""
     caps: Caps | None = None

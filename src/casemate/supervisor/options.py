@@ -82,6 +82,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
+    host_names: tuple[str, ...] = ()
+    """Names that it answers to, beside this machine's and those of projects; none: any."""
     restore: bool = RESTORES
     """True has instances restored after a call, where the host can; False a fork for each."""
     playbooks: bool = True

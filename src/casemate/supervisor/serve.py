@@ -426,6 +426,7 @@ class Node:
             accepted_losses=options.accepted_losses if not self._gateway.started else (),
             accepted_risks=options.accepted_risks if not self._gateway.started else (),
             learn=options.learn,
+            host_names=options.host_names,
             playbooks=options.playbooks,
             trusted_proxies=options.trusted_proxies,
             shared=self._shared is not None,

@@ -72,6 +72,37 @@ def test_what_a_start_tells_is_shown_where_it_fails(
     assert ("a late line" in shown) is serves
 
 
+@pytest.mark.parametrize(
+    ("host", "names", "told"),
+    [
+        ("127.0.0.1", (), ["localhost"]),
+        ("127.0.0.1", ("tunnel.example",), ["localhost", "tunnel.example"]),
+        # By TLS: a browser takes its certificate for no name of somebody else.
+        ("0.0.0.0", (), []),
+        ("0.0.0.0", ("mine.example",), ["mine.example"]),
+    ],
+)
+def test_on_this_machine_alone_it_answers_to_names_of_this_machine(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    names: tuple[str, ...],
+    told: list[str],
+) -> None:
+    """A page of somebody else read it, by a name that was led to 127.0.0.1."""
+    real, given = subprocess.Popen, []
+
+    def popen(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        given.extend(command)
+        return real([sys.executable, "-I", "-c", _PROGRAM], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with dev._node(tmp_path / "data", host, 0, [], names=names, learn=False):
+        pass
+    at = [number for number, word in enumerate(given) if word == "--host-name"]
+    assert [given[number + 1] for number in at] == told
+
+
 def test_what_is_saved_while_it_is_deployed_first_is_deployed_again(tmp_path: Path) -> None:
     saves = dev._saves(tmp_path)
     assert next(saves) is False

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -47,6 +47,7 @@ from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.own_folder import held, own_folder
 from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, progress
 from casemate.model.errors import CasemateError
+from casemate.model.loopback import is_loopback
 
 app = new_app()
 
@@ -86,13 +87,24 @@ class _Running(NamedTuple):
 
 
 @contextmanager
-def _node(data: Path, host: str, port: int, risks: list[str], *, learn: bool) -> Iterator[_Running]:
+def _node(
+    data: Path,
+    host: str,
+    port: int,
+    risks: list[str],
+    *,
+    names: Sequence[str] = (),
+    learn: bool,
+) -> Iterator[_Running]:
     """Run a node with empty data for as long as the block lasts."""
     key = data.parent / "dev.key"
     _remove(data, key)
     arguments = ["--data", str(data), "--host", host, "--port", str(port), "--json"]
     # Beside the data, not in /etc: nothing of a try-out stays outside of the project.
     arguments += ["--master-key", f"file:{key}"]
+    # A page of somebody else could reach it by a name that leads here; by TLS it could not.
+    for name in ("localhost", *names) if is_loopback(host) else names:
+        arguments += ["--host-name", name]
     for risk in risks:
         arguments += ["--accept-risk", risk]
     if learn:
@@ -374,6 +386,15 @@ _Risks = Annotated[
         "the names. Can be given several times.",
     ),
 ]
+_HostNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host-name",
+        metavar="NAME",
+        help="Answer to this host name as well, such as that of a tunnel, and not to this machine "
+        "alone. Can be given several times.",
+    ),
+]
 _Debug = Annotated[
     bool,
     typer.Option(
@@ -406,6 +427,7 @@ def dev(
         typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 chooses a free one."),
     ] = 8788,
     accept_risk: _Risks = None,
+    host_name: _HostNames = None,
     learn: Annotated[
         bool,
         typer.Option(
@@ -440,7 +462,8 @@ def dev(
     require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
     data = own_folder(path.parent, _DATA)
-    with _alone(data), _node(data, host, port, accept_risk or [], learn=learn) as running:
+    names, risks = tuple(host_name or ()), accept_risk or []
+    with _alone(data), _node(data, host, port, risks, names=names, learn=learn) as running:
         credentials = running.credentials
         _tell_how_to_reach(credentials, data.parent / "dev.ca.pem")
         with NodeClient(credentials) as client, shown(credentials):

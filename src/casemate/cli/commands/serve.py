@@ -248,6 +248,15 @@ LearnOption = Annotated[
 ]
 
 
+HostNamesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host-name",
+        metavar="NAME",
+        help="Answer only requests for this host name, for this machine's addresses and "
+        "`localhost`, and for hosts of projects. Default: any. Can be given several times.",
+    ),
+]
 RestoreOption = Annotated[
     bool,
     typer.Option(
@@ -420,6 +429,7 @@ def serve(
     max_warm: MaxWarmOption = None,
     resting_memory: RestingMemoryOption = None,
     learn: LearnOption = False,
+    host_name: HostNamesOption = None,
     restore: RestoreOption = RESTORES,
     playbooks: PlaybooksOption = True,
     config: ConfigOption = None,
@@ -454,6 +464,7 @@ def serve(
         accepted_losses=tuple(accept_loss or ()),
         bounds=_bounds(max_memory, max_tmp, max_instances, max_warm, resting_memory),
         learn=learn,
+        host_names=tuple(host_name or ()),
         restore=restore,
         playbooks=playbooks,
         trusted_proxies=tuple(trusted_proxy or ()),
