@@ -29,7 +29,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact
 from casemate.model.oidc import OidcSettings, ProviderLoginStart
 from casemate.model.principal import OWNER, Principal, RoleBinding
-from casemate.operations.accounts import RequireUser
+from casemate.operations.accounts import RequireUser, RevokeSessions
 from casemate.operations.node import KeepNodeValue
 from casemate.store import StoreMovedError, UsedBeforeError
 from casemate.store.interface import Store
@@ -93,7 +93,8 @@ class ProviderLogin:
         `made_with` is the id of the token or session that `by` showed: it has to be in force still
         once the provider has answered.
 
-        For owners of the node, for a provider's word can be that of an owner. Raises
+        Sessions that were opened by the word of one that is not trusted any more end. For owners of
+        the node, for a provider's word can be that of an owner. Raises
         EscalationError, OidcSettingsError, LastOwnerError if the last owner comes by the present
         one.
         """
@@ -108,10 +109,18 @@ class ProviderLogin:
             self._directory.require_current(by, made_with)
             if issuer != self._directory.oidc_issuer:
                 self._directory.require_owner_left(issuer=issuer)
-            return (KeepNodeValue(name=SETTINGS, value=stored),), None
+            return (KeepNodeValue(name=SETTINGS, value=stored), *self._ends(issuer)), None
 
         await self._directory.decide(decision, taken=lambda: self._use(settings))
         _log.warning("OpenID provider set to %s by %s", issuer or "none", by.text)
+
+    def _ends(self, issuer: str | None) -> Changes:
+        """Return what ends sessions of people who come by another provider than this one."""
+        return tuple(
+            RevokeSessions(user=user.name)
+            for user in self._directory.users.values()
+            if user.oidc_issuer not in (None, issuer) and self._directory.index.of_user(user.name)
+        )
 
     def _required(self) -> Provider:
         if self._provider is None:

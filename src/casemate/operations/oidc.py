@@ -29,7 +29,7 @@ class ShowOidc(Operation[OidcState], frozen=True, kw_only=True):
 
 
 class SetOidc(Operation[OidcState], frozen=True, kw_only=True):
-    """Trust an OpenID provider. It must be reachable now."""
+    """Trust an OpenID provider. It must be reachable now. Sessions opened by another end."""
 
     declared = Declaration(
         http="PUT /oidc",
@@ -64,7 +64,7 @@ class SetOidc(Operation[OidcState], frozen=True, kw_only=True):
 
 
 class RemoveOidc(Operation[OidcState], frozen=True, kw_only=True):
-    """Stop trusting the OpenID provider."""
+    """Stop trusting the OpenID provider. Sessions that it has opened end."""
 
     declared = Declaration(
         http="DELETE /oidc",

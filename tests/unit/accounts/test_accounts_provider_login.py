@@ -54,6 +54,28 @@ def logins() -> Iterator[Logins]:
     made.issuer.close()
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+def test_sessions_end_with_the_trust_in_the_provider_that_has_opened_them(
+    logins: Logins, replaced: bool
+) -> None:
+    """Before: whoever ran it could go on as a person of the node, an owner as well."""
+    world, provider = logins.world, logins.provider
+    world.person("bea", RoleBinding(role="auditor"))
+    ada, bea = logins.login(logins.token()).text, world.login("bea").text
+    again = OidcSettings(issuer=logins.issuer.issuer, client_id="c", audiences=("d",))
+    world.run(provider.set_settings(again, by=world.owner))
+    assert world.who(ada) and world.who(bea)
+    other = Published()
+    settings = OidcSettings(issuer=other.issuer, client_id="c") if replaced else None
+    world.run(provider.set_settings(settings, by=world.owner))
+    other.close()
+    assert world.who(ada) is None and world.who(bea)
+    # For good: that it is trusted again opens none of them.
+    world.run(provider.set_settings(again, by=world.owner))
+    assert world.who(ada) is None
+    assert world.who(logins.login(logins.token()).text)
+
+
 def test_who_fails_at_an_address_keeps_nobody_of_it_out(logins: Logins) -> None:
     for _ in range(FREE_PER_ADDRESS + 5):
         with pytest.raises((LoginRefusedError, TooManyAttemptsError)):
