@@ -146,6 +146,22 @@ def test_the_gitlab_template_audits(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def test_what_a_stranger_calls_a_report_is_none(tmp_path: Path) -> None:
+    """It was uploaded and shown in the place of the one that could not be made."""
+    action = yaml.safe_load((ROOT / "integrations/github-action/action.yml").read_text())
+    for name in ("casemate-audit.sarif", "casemate-audit.html", "casemate-audit.xml"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "forged").touch()
+    (tmp_path / "casemate-audit.html" / "forged").rename(tmp_path / "kept")
+    (tmp_path / "casemate-audit.html").rmdir()
+    (tmp_path / "casemate-audit.html").symlink_to("kept")
+    given = {"AUDITED": ".", "FAIL_ON": "high", "BASELINE": ""}
+    assert run(action["runs"]["steps"][1]["run"], tmp_path, **given).returncode == 2
+    variables = {"AUDIT_PATH": ".", "AUDIT_FAIL_ON": "high"}
+    assert run(gitlab_script(), tmp_path, **variables).returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
 def test_the_hook_keeps_a_commit_from_being_made(tmp_path: Path) -> None:
     """As pre-commit does, which has git call it: its tree of environments is not made here."""
     [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
