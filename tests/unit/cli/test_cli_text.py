@@ -106,7 +106,7 @@ def test_a_time_that_no_calendar_has_is_shown_all_the_same(at: float) -> None:
         ("  ::error file=a,line=1::x: its ACL", "  \\x3a:error file=a,line=1::x: its ACL"),
         ("##[set-env name=x]y", "#\\x23[set-env name=x]y"),
         ("in it ##[add-mask]x and ###[error]y", "in it #\\x23[add-mask]x and ##\\x23[error]y"),
-        ("in it ##vso[task.setvariable variable=x]y", "in it #\\x23vso[task.setvariable variable=x]y"),
+        ("in it ##vso[task.setvariable x]y", "in it #\\x23vso[task.setvariable x]y"),
         ("###vso[task.x]y", "##\\x23vso[task.x]y"),
         ("::error title=a", "\\x3a:error title=a"),
         ("::1", "::1"),
