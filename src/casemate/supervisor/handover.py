@@ -46,15 +46,21 @@ class Handover:
         self._former: Path | None = None
         self._next: Path | None = None
         self._take(left)
+        self._data = data
         self._requests: Requests | None = None
         self._not_asked = ""
+        self._listen()
+
+    def _listen(self) -> None:
         try:
-            self._requests = Requests(data)
+            self._requests, self._not_asked = Requests(self._data), ""
         except OSError as error:
             self._not_asked = str(error)
 
     def tell(self) -> None:
         """Say that nobody can ask for a handover, if so: once it is known that the data is ours."""
+        if self._requests is None:
+            self._listen()  # at a first start the folder is there now
         if self._not_asked:
             report(f"this node cannot be asked to hand over to another version: {self._not_asked}")
 

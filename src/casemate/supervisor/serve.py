@@ -81,7 +81,6 @@ class Node:
         if self._shared is None:
             require_alone(self._folders)
         require_closed(self._folders.vault)
-        handover.tell()
         raise_open_files()
         self._memory = host_memory()
         if not protect():
@@ -100,6 +99,7 @@ class Node:
         require_own(self._folders.data)
         uids = (GATEWAY_UID, VAULT_UID, RECORDER_UID, MONITOR_UID)
         self._folders.make(*(uids if self._root else (None, None, None, None)))
+        handover.tell()
         self._interpreters = offered_interpreters(options.pythons)
         self._listener = handover.listener() or listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)

@@ -4,17 +4,22 @@ it is told where the vault's master key is by now.
 Datagrams over an abstract socket that a node's data folder names. The kernel says who sent each
 one: both ends listen to root and to their own user alone. The supervisor looks for one four times
 a second, answers no more, and passes over so many of others, so that nobody can keep it from its
-work; who asks goes on until there is room, so that others who fill it keep nobody out.
+work; who asks goes on until there is room, so that others who fill it keep nobody out. Where another
+user has taken the name, the socket is in the data folder, which nobody else enters.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import select
 import socket
+import stat
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -31,6 +36,8 @@ _SECONDS = 5.0
 _TRY_SECONDS = 1.0
 _PASSED_OVER = 100
 """Datagrams of others in one look: more than the kernel queues for a socket, as a rule."""
+_INSIDE = ".supervisor"
+"""The socket in the data folder, of a node whose name somebody else has."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,13 +95,33 @@ class Requests:
     """The supervisor's end."""
 
     def __init__(self, data: Path) -> None:
-        """Take the node's name. Raises OSError if somebody has it."""
+        """Take the node's name, or a place in its folder. Raises OSError if neither can be had."""
         self._sock = _open()
+        self._file: Path | None = None
         try:
-            self._sock.bind(address_of(data))
+            self._bind(data)
         except OSError:
             self._sock.close()
             raise
+
+    def _bind(self, data: Path) -> None:
+        try:
+            self._sock.bind(address_of(data))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return
+        folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(_INSIDE, dir_fd=folder)
+            # By a path that is short enough, however long the folder's is.
+            self._sock.bind(f"/proc/self/fd/{folder}/{_INSIDE}")
+            os.chmod(_INSIDE, 0o600, dir_fd=folder)
+        finally:
+            os.close(folder)
+        self._file = data / _INSIDE
 
     def next(self) -> tuple[bytes, Sender] | None:
         """Return a request and who asks, if there is one; those of others are passed over."""
@@ -117,6 +144,9 @@ class Requests:
     def close(self) -> None:
         """Give the name back."""
         self._sock.close()
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.unlink()
 
 
 def tell_source(data: Path, source: str) -> bool:
@@ -132,11 +162,35 @@ def ask(data: Path, request: bytes = STATE, *, seconds: float = _SECONDS) -> Sta
 
     Raises UpgradeError if what answers in its place is another user's.
     """
+    deadline = time.monotonic() + seconds
+    with _inside(data) as place:
+        state = None if place is None else _ask(place, request, seconds)
+    left = deadline - time.monotonic()
+    return state if state is not None else _ask(address_of(data), request, max(left, 0.1))
+
+
+@contextmanager
+def _inside(data: Path) -> Iterator[str | None]:
+    """Give the path of the socket in a data folder; None if there is none of root or ourselves."""
+    try:
+        place = os.open(data / _INSIDE, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        found = os.fstat(place)
+        ours = stat.S_ISSOCK(found.st_mode) and found.st_uid in (0, os.geteuid())
+        yield f"/proc/self/fd/{place}" if ours else None
+    finally:
+        os.close(place)
+
+
+def _ask(place: str, request: bytes, seconds: float) -> State | None:
     with _open() as sock:
         sock.bind("")
         deadline = time.monotonic() + seconds
         try:
-            sock.connect(address_of(data))
+            sock.connect(place)
             sock.settimeout(seconds)  # others may have filled it: there is room in a moment
             sock.send(request)
         except OSError:

@@ -45,10 +45,36 @@ def test_asked_and_answered(tmp_path) -> None:
     assert ask(tmp_path, seconds=0.1) is None
 
 
-def test_a_name_is_had_by_one(tmp_path) -> None:
+def test_whose_name_somebody_has_is_asked_in_its_folder(tmp_path, monkeypatch) -> None:
+    """Before: who took the name while the node was down kept it from being upgraded."""
+    data = tmp_path / ("long" * 50)
+    data.mkdir()
+    monkeypatch.chdir(data)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(address_of(data))
+        requests = Requests(data)
+        assert [path.lstat().st_mode & 0o777 for path in data.iterdir()] == [0o600]
+        asked = answering(requests)
+        assert ask(data, HAND_OVER) == SAYS
+        assert asked == [HAND_OVER]
+        with pytest.raises(BlockingIOError):
+            other.recv(100, socket.MSG_DONTWAIT)
+        requests.close()
+        assert list(data.iterdir()) == []
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_is_left_in_the_folder_leads_to_the_name(tmp_path, monkeypatch, killed) -> None:
+    """What a killed one has left, and what is not a socket."""
+    monkeypatch.chdir(tmp_path)
+    if killed:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+            one.bind(".supervisor")
+    else:
+        (tmp_path / ".supervisor").symlink_to("/dev/log")
     requests = Requests(tmp_path)
-    with pytest.raises(OSError, match="in use"):
-        Requests(tmp_path)
+    answering(requests)
+    assert ask(tmp_path) == SAYS
     requests.close()
 
 
