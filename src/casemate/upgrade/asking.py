@@ -4,8 +4,8 @@ it is told where the vault's master key is by now.
 Datagrams over an abstract socket that a node's data folder names. The kernel says who sent each
 one: both ends listen to root and to their own user alone. The supervisor looks for one four times
 a second, answers no more, and passes over so many of others, so that nobody can keep it from its
-work; who asks goes on until there is room, so that others who fill it keep nobody out. Where another
-user has taken the name, the socket is in the data folder, which nobody else enters.
+work; who asks goes on until there is room, so that others who fill it keep nobody out. Where
+another user has taken the name, the socket is in the data folder, which nobody else enters.
 """
 
 from __future__ import annotations

@@ -91,9 +91,9 @@ def _node(
     data: Path,
     host: str,
     port: int,
-    risks: list[str],
+    risks: Sequence[str] | None,
     *,
-    names: Sequence[str] = (),
+    names: Sequence[str] | None = None,
     learn: bool,
 ) -> Iterator[_Running]:
     """Run a node with empty data for as long as the block lasts."""
@@ -103,9 +103,10 @@ def _node(
     # Beside the data, not in /etc: nothing of a try-out stays outside of the project.
     arguments += ["--master-key", f"file:{key}"]
     # A page of somebody else could reach it by a name that leads here; by TLS it could not.
-    for name in ("localhost", *names) if is_loopback(host) else names:
+    own = ("localhost",) if is_loopback(host) else ()
+    for name in (*own, *(names or ())):
         arguments += ["--host-name", name]
-    for risk in risks:
+    for risk in risks or ():
         arguments += ["--accept-risk", risk]
     if learn:
         arguments.append("--learn")
@@ -449,8 +450,7 @@ def dev(
     are let through for this run, with a warning.
 
     With --learn it runs COMMAND, such as the project's tests, with CASEMATE_URL and CASEMATE_KEY
-    set, and prints for each function the grants that cover what it used. Without COMMAND it does so
-    after Ctrl-C.
+    set, and prints the grants that cover what each function used; without COMMAND after Ctrl-C.
 
     With --debug it runs the handler in pdb here, in a sandbox without network and files, with the
     event and the answers that were recorded for an error (`recordings:read`). No port is opened.
@@ -462,8 +462,8 @@ def dev(
     require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
     data = own_folder(path.parent, _DATA)
-    names, risks = tuple(host_name or ()), accept_risk or []
-    with _alone(data), _node(data, host, port, risks, names=names, learn=learn) as running:
+    node = _node(data, host, port, accept_risk, names=host_name, learn=learn)
+    with _alone(data), node as running:
         credentials = running.credentials
         _tell_how_to_reach(credentials, data.parent / "dev.ca.pem")
         with NodeClient(credentials) as client, shown(credentials):

@@ -463,13 +463,11 @@ def serve(
         recover_owner=recover_owner,
         accepted_losses=tuple(accept_loss or ()),
         bounds=_bounds(max_memory, max_tmp, max_instances, max_warm, resting_memory),
-        learn=learn,
+        learn=learn, restore=restore, playbooks=playbooks,
         host_names=tuple(host_name or ()),
-        restore=restore,
-        playbooks=playbooks,
         trusted_proxies=tuple(trusted_proxy or ()),
         own_addresses=tuple(own_address or ()),
         gateways=_gateways(gateways),
         monitor=_monitor(config, rules),
-    )
+    )  # fmt: skip
     become_supervisor(options)
