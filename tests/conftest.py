@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.database import postgresql_server
 from support.file_queue import FileQueue
@@ -14,6 +15,16 @@ from support.node import TestNode
 from support.shared_node import SharedNode, no_shared_node, pytest_runtest_call, shared_node
 
 __all__ = ["no_shared_node", "postgresql_server", "pytest_runtest_call", "shared_node"]
+
+
+# What an example takes tells of the machine: none fails by the clock, here as where CI is set.
+settings.register_profile(
+    "any machine",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -135,7 +135,7 @@ def test_allow_names_all_that_a_path_takes(ask, root, word) -> None:
 @settings(
     max_examples=80,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(body=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_body_causes_a_fault(ask, body) -> None:
@@ -146,7 +146,7 @@ def test_no_body_causes_a_fault(ask, body) -> None:
 @settings(
     max_examples=80,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(query=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60))
 def test_no_query_causes_a_fault(ask, query) -> None:

@@ -98,7 +98,9 @@ def test_every_cut_is_refused(bundle: Path, store: Path) -> None:
 
 
 @settings(
-    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(st.data())
 def test_any_changed_byte_is_refused(bundle: Path, store: Path, data: st.DataObject) -> None:
@@ -109,7 +111,9 @@ def test_any_changed_byte_is_refused(bundle: Path, store: Path, data: st.DataObj
 
 
 @settings(
-    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(st.binary(max_size=2000), st.booleans())
 def test_noise_is_refused(bundle: Path, store: Path, noise: bytes, compressed: bool) -> None:
@@ -268,9 +272,9 @@ def test_a_gzip_bomb_stops_early(store: Path) -> None:
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = squeeze.compress(head + entry_header("code/a", size))
     bomb += b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(40))
-    started = time.monotonic()
+    started = time.process_time()
     refuse(bomb + squeeze.flush(), store, digest, "compressed more than 200 times")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_huge_manifest_is_refused_unread(store: Path) -> None:

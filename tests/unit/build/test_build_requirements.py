@@ -197,7 +197,9 @@ def test_pylock_must_hold_hashed_wheels_only(tmp_path: Path, package: str, error
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(
     name=st.sampled_from(["requirements.txt", "pyproject.toml", "pylock.toml"]),

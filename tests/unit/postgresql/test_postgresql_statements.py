@@ -167,7 +167,9 @@ NAMES = st.text(
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(name=NAMES)
 def test_what_a_value_says_is_never_a_statement(connection: Connection, name: str) -> None:

@@ -319,7 +319,10 @@ def test_a_wrong_key_is_refused_and_changes_nothing(engine, tmp_path, reopen) ->
 
 
 @given(st.booleans(), st.booleans(), st.integers(0, 1 << 32))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_a_changed_bit_or_a_cut_of_any_file_is_noticed(
     tmp_path_factory, of_state, cut, place
 ) -> None:
