@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +33,7 @@ from casemate.playbooks import Acting
 from casemate.playbooks.matching import PRINCIPAL
 from casemate.vault.interface import DataKey
 from support.core import MemoryStore
+from support.descriptors import descriptors_held, require_none_left
 from support.monitor import incident
 
 ADA = Actor("user:ada", "192.0.2.1")
@@ -385,11 +385,12 @@ def test_only_some_fetch_evidence_at_once_and_each_gives_its_place_back(
     async def cannot() -> None:
         raise UnavailableError("It cannot be recorded.")
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     with monkeypatch.context() as patched:
         patched.setattr(parts.service.recorder, "durable", cannot)
         assert ask("GET", f"/evidence/{id}").status_code == 503
-    assert fetches.free == places and len(os.listdir("/proc/self/fd")) == before
+    assert fetches.free == places
+    require_none_left(before)
     next(tmp_path.glob("evi_*")).write_bytes(b"damaged")
     assert ask("GET", f"/evidence/{id}").status_code == 503
     assert fetches.free == places

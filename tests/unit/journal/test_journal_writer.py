@@ -336,7 +336,7 @@ def test_a_disk_that_cannot_make_it_durable_is_no_journal(
     monkeypatch.setattr(os, "fdatasync", failing)
     with pytest.raises(JournalWriteError, match="Input/output error"):
         Writer(tmp_path, KEY)
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_note_of_the_history_that_was_cut_is_no_finding_ever_after(tmp_path: Path) -> None:

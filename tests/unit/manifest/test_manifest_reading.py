@@ -5,7 +5,7 @@ import pytest
 
 from casemate.manifest import ManifestError, load
 from casemate.manifest.reading import MAX_BYTES
-from support.descriptors import descriptors_held
+from support.descriptors import descriptors_held, require_none_left
 
 
 def problem_of(path):
@@ -109,7 +109,7 @@ def test_no_descriptor_is_left_open(project):
         problem_of(project.write(data)) if data else project.problems(data)
     with pytest.raises(ManifestError):
         load(project.root)
-    assert descriptors_held() == before
+    require_none_left(before)
 
 
 def test_a_name_cannot_write_to_the_terminal(project):

@@ -21,6 +21,7 @@ from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.shared_vault import StateChange, StoredState
 from casemate.vault.folder import MAX_FILE
 from support.database import Server
+from support.descriptors import descriptors_held, require_none_left
 
 UID = GATEWAY_UID if os.geteuid() == 0 else None
 CONTENT = os.urandom(70_000)
@@ -56,10 +57,10 @@ def test_a_node_gets_what_is_there(postgresql_server: Server) -> None:
 
 
 def test_it_says_why_there_is_nothing(postgresql_server: Server) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors_held()
     with pytest.raises(UnavailableError, match="does not exist"):
         fetched(f"postgresql://test@127.0.0.1:{postgresql_server.port}/none")
-    assert len(os.listdir("/proc/self/fd")) == before
+    require_none_left(before)
 
 
 def test_it_proves_the_server_and_says_no_password() -> None:

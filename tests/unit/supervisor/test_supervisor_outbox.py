@@ -12,7 +12,7 @@ import pytest
 from casemate.sandbox import protocol
 from casemate.supervisor import outbox as outbox_module
 from casemate.supervisor.outbox import Outbox
-from support.descriptors import descriptors_held
+from support.descriptors import descriptors_held, require_none_left
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_descriptor_goes_with_its_event(ends: tuple[socket.socket, socket.sock
         assert len(descriptors) == count
         for descriptor in descriptors:
             os.close(descriptor)
-    assert descriptors_held() == before
+    require_none_left(before)
 
 
 @pytest.mark.parametrize("gone", [True, False])
@@ -59,7 +59,8 @@ def test_what_cannot_be_said_keeps_nothing_open(
         outbox.flush()
     else:
         outbox.close()
-    assert len(outbox) == 0 and descriptors_held() == before
+    assert len(outbox) == 0
+    require_none_left(before)
 
 
 def test_a_gateway_that_reads_nothing_is_let_go(
@@ -80,4 +81,4 @@ def test_a_gateway_that_reads_nothing_is_let_go(
     while data := theirs.recv(999):
         assert data
     outbox.close()
-    assert descriptors_held() <= before
+    require_none_left(before)
