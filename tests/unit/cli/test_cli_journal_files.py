@@ -41,10 +41,10 @@ def test_all_checkpoints_of_all_files_are_taken(tmp_path: Path) -> None:
 def test_what_is_no_such_file_is_named(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "kept"
     file.write_bytes(data)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(CommandError, match="kept"):
         _notes_of([file])
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 2
     with pytest.raises(CommandError, match="cannot be read"):
         _notes_of([tmp_path])
 

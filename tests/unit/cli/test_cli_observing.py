@@ -291,9 +291,9 @@ def test_a_deep_trace_stays_within_its_width() -> None:
 
 
 def test_many_spans_are_drawn_in_linear_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(drawn(span(0, None), *(span(n, 0) for n in range(1, 20_000)))) == 20_000
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_trace_is_drawn_from_what_a_node_keeps(cli, node) -> None:

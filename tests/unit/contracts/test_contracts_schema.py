@@ -194,10 +194,10 @@ def test_trees_and_lists_are_not() -> None:
 
 def test_a_chain_of_references_ends() -> None:
     defs = {f"a{n}": {"$ref": f"#/$defs/a{n + 1}"} for n in range(1500)}
-    started = time.monotonic()
+    started = time.process_time()
     with contextlib.suppress(ContractError):
         contract({"$defs": {**defs, "a1500": {}}, "$ref": "#/$defs/a0"})
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_references_to_itself_end() -> None:
@@ -214,9 +214,9 @@ def test_references_to_itself_end() -> None:
 )
 def test_patterns_take_linear_time(pattern: str, text: str) -> None:
     compiled = contract({"pattern": pattern})
-    started = time.monotonic()
+    started = time.process_time()
     assert compiled.violation(text) is not None
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @given(
@@ -240,9 +240,9 @@ def test_what_is_accepted_checks_in_time(schema: object) -> None:
         compiled = contract(schema)
     except ContractError:
         return
-    started = time.monotonic()
+    started = time.process_time()
     compiled.violation(nested(30))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 # -- what is told of an event ----------------------------------------------------------------------

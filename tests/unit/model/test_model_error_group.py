@@ -125,7 +125,7 @@ def test_the_newest_group_comes_first() -> None:
 
 def test_a_hostile_trace_costs_no_more_than_its_length() -> None:
     line = '  File "/function/code/' + '", line ' * 200 + ", in " * 200 + "\n"
-    began = time.perf_counter()
+    began = time.process_time()
     frames = own_frames(line * 40)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert len(frames) == MAX_FRAMES and all(len(frame) <= 512 for frame in frames)

@@ -83,14 +83,14 @@ def test_nothing_that_is_said_is_an_error(parent: str, state: str) -> None:
 
 
 def test_malformed_parents_cost_no_more_than_their_length() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("-" * 1_000_000, "0" * 1_000_000, PARENT * 20_000, "00-" * 300_000):
         assert read_context(text) is None
         assert read_context(PARENT, text) == TraceContext(TRACE, SPAN)
     for _ in range(1000):
         read_context(PARENT, "a=" + " " * 300 + "," + "b" * 200)
         read_context(PARENT, ",".join(f"k{n}=v" for n in range(80)))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,10 @@ def test_without_a_proxy_nobody_is_believed() -> None:
 def test_a_long_chain_is_read_from_its_near_end_only() -> None:
     chain = ",".join(["6.6.6.6"] + ["192.168.0.1"] * MOST_HOPS)
     assert PROXIES.resolve(head("10.0.0.1", chain)).peer == "192.168.0.1"
-    began = time.perf_counter()
+    began = time.process_time()
     PROXIES.resolve(head("10.0.0.1", "," * 30_000))
     PROXIES.resolve(head("10.0.0.1", "9" * 30_000))
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize("text", ["example.org", "10.0.0.1/8", "0.0.0.0/0", "::/0", "", "10.0.0"])

@@ -196,10 +196,10 @@ def test_asking_costs_little_however_much_is_held_back() -> None:
     async def scene(node: Node) -> None:
         for n in range(keeping.MAX_OF_PROJECT):
             await node.put(ADDRESS, "shop", "", f"10.0.{n}.0/24")
-        begun = time.perf_counter()
+        begun = time.process_time()
         for _ in range(100):
             node.held.blocks("shop", "192.0.2.1")
-        assert (time.perf_counter() - begun) / 100 < 0.005
+        assert (time.process_time() - begun) / 100 < 0.005
 
     play(scene)
 

@@ -120,6 +120,6 @@ def test_no_value_is_left_whatever_the_text(noise, values) -> None:
 
 @pytest.mark.parametrize("text", [b"%41" * 300_000, rb"\u0041" * 150_000, b"a" * 1_000_000])
 def test_hostile_text_takes_no_more_than_a_moment(text) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert Redactor([("key", b"correct horse battery")]).redact(text) == text
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
