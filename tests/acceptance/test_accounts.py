@@ -106,8 +106,11 @@ def test_a_token_does_what_its_role_says_until_it_is_revoked(node: TestNode, cli
         assert caller.get(f"{node.url}/api/v1/users").status_code == 403
         owner(cli, node, "tokens", "revoke", text.split("_")[1], "--yes")
         revoked_at = time.monotonic()
+        asked_at = revoked_at
         while caller.post(f"{node.url}/invoke/t/f", json={}).status_code == 200:
-            assert time.monotonic() - revoked_at < 1, "revocation takes effect within a second"
+            # What is asked later than that is refused, however late a busy machine answers.
+            assert asked_at - revoked_at < 1, "revocation takes effect within a second"
+            asked_at = time.monotonic()
         assert caller.post(f"{node.url}/invoke/t/f", json={}).status_code == 401
 
 

@@ -202,7 +202,7 @@ def test_a_drain_answers_what_has_begun_and_closes_what_is_idle() -> None:
         begun = time.monotonic()
         running.drain()
         assert idle.recv(65536) == b""
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 20
         half.sendall(_request("half", 0)[1:])
         body.sendall(_request("body", 1)[-2:])
         for connection in (busy, half, body):
@@ -246,7 +246,7 @@ def test_a_drain_ends_at_its_time_and_tells_what_it_cut_off() -> None:
         begun = time.monotonic()
         future = asyncio.run_coroutine_threadsafe(running.server.drain(0.2), running._loop)
         assert future.result(5) == 2  # the connection and its handler
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 20
         assert connection.recv(10) == b""
         connection.close()
 

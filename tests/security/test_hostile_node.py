@@ -62,7 +62,7 @@ def test_a_command_ends_whatever_is_answered(hostile: HostileServer) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     assert refused.value.next_step
     assert KEY not in str(refused.value)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert used.ru_utime - before.ru_utime < 2
     assert used.ru_maxrss - before.ru_maxrss < 200 * 1024
 

@@ -29,7 +29,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from casemate.child.start import Child
+from casemate.child.start import END_SECONDS, Child
 from casemate.egress import protocol
 from casemate.egress.access import Access
 from casemate.egress.config import EgressConfig, EgressLimits
@@ -71,11 +71,11 @@ class EgressProcess:
     def pid(self) -> int | None:
         return None if self._child is None else self._child.pid
 
-    def close(self) -> None:
+    def close(self, seconds: float = END_SECONDS) -> None:
         self.gateway_end.close()
         self._end.close()
         if self._child is not None:
-            self._child.close()
+            self._child.close(seconds)
 
 
 PUBLIC = "93.184.216.34"

@@ -155,11 +155,11 @@ def test_a_flood_of_keys_is_not_read(published: Published) -> None:
 
 def test_a_provider_that_hangs_is_given_up(published: Published, monkeypatch) -> None:
     monkeypatch.setattr(provider_module, "SECONDS", 0.1)
-    published.delay = 1.0
+    published.delay = 10.0
     started = time.monotonic()
     with pytest.raises(OidcProviderError):
         fetch(provider_of(published))
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 9
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_a_slow_mirror_is_given_up(mirror: Mirror, place, monkeypatch) -> None:
     began = time.monotonic()
     with pytest.raises(CutShortError, match="too slowly"):
         import_advisories(Wanted(source=mirror.url, ecosystems=PYPI), place)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_a_mirror_that_never_ends_is_given_up(mirror: Mirror, place, monkeypatch) -> None:

@@ -175,7 +175,7 @@ def test_a_store_that_is_silent_is_given_up_before_one_that_is_slow() -> None:
         began = time.monotonic()
         with pytest.raises(BlobsUnreachableError, match="does not answer in time") as caught:
             connected(server, limits).put("k", b"x")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
         assert caught.value.next_step and len(server.asked) == 2
 
     def say(_asked: Asked, connection: socket.socket) -> None:

@@ -270,7 +270,7 @@ def test_opening_and_small_objects_do_not_wait_for_a_slow_store(data: Shared, mo
         began = time.monotonic()
         await data.port.put_object("p", "files", "small", b"x")
         await data.port.resources("other")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         go.set()
         assert {content for _, content in await asyncio.gather(*waiting)} == {b"x" * SIZE}
 

@@ -307,7 +307,7 @@ def test_what_is_idle_ends() -> None:
         ):
             started = time.monotonic()
             assert read_all(sock) == b""
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 60
 
 
 def test_a_caller_that_is_gone_does_not_hold_its_place() -> None:

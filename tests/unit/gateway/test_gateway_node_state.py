@@ -215,7 +215,7 @@ def test_what_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     look = NodeLook(looked_at(World(), tmp_path, monitor=Hanging()))
     began = time.monotonic()
     state = asyncio.run(look())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert "alerts: TimeoutError" in state.notes and state.channels is None
 
 

@@ -66,4 +66,4 @@ def test_no_worker_hangs_in_a_listener_that_another_one_was_given() -> None:
         began = time.monotonic()
         with pytest.raises(BlockingIOError):
             held.accept()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30

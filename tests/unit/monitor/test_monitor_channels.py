@@ -148,7 +148,7 @@ async def test_an_answer_without_end_is_not_waited_for() -> None:
     with Origin(endless) as origin:
         began = time.monotonic()
         await post(origin.port)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         await asyncio.sleep(0.2)
         assert sent < 64 << 20
 
@@ -435,4 +435,4 @@ def test_a_server_of_syslog_that_stalls_is_given_up_and_nothing_of_it_is_left(
         problem = asyncio.run(run(origin.port))
         # Syslog acknowledges nothing: who reads nothing of it has taken it as far as one knows.
         assert problem or stalls == "after TLS"
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30

@@ -36,7 +36,7 @@ async def test_an_attack_is_found_told_and_recorded(tmp_path: Path) -> None:
     began = time.monotonic()
     await spray(journal)
     await until(lambda: sink.ids)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert "tokens-tried" in {each.rule for each in watch.findings.newest_first()}
     await until(lambda: any(isinstance(each, AlertSent) for each in journal.told))
     kinds = Counter(type(each) for each in journal.told)

@@ -174,7 +174,7 @@ def test_all_hosts_are_asked_at_once_and_the_primary_is_taken() -> None:
         places = ",".join(one.url.split("@")[1].split("/")[0] for one in (silent, other, primary))
         began = time.monotonic()
         found = session.connected(Settings.of_url(f"postgresql://test@{places}/d"), SCHEMA)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < driver.CONNECT_SECONDS
         assert str(found.server.info.port) in primary.url
         found.server.close()
         places = places.split(",")[1]
@@ -187,7 +187,7 @@ def test_who_is_silent_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -
     began = time.monotonic()
     with hostile(welcome=b"") as server, pytest.raises(UnreachableError, match="timeout"):
         opened(server.url)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
 
 
 def test_who_asks_for_the_password_itself_does_not_get_it() -> None:
@@ -267,7 +267,7 @@ def test_an_answer_that_is_none_ends_the_connection(
         began = time.monotonic()
         with pytest.raises(engine.OperationalError) as failed:
             connection.execute("SELECT a FROM t")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert is_condemned(failed.value)
         assert connection.has_ended()
 

@@ -86,7 +86,7 @@ async def test_what_is_kept_reaches_who_waits_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     await journal.keep(signed_in(1))
     batch = await waiting
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5
     assert batch.entries[0].id == f"{journal.session.hex()}-0"
     journal.close()
 
