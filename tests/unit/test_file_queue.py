@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import subprocess
 import sys
 import time
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 CONFTEST = """
@@ -131,15 +134,20 @@ def test_nothing_that_fits_is_told_as_pytest_does(tmp_path: Path) -> None:
 
 
 def test_none_is_begun_once_the_time_is_over(tmp_path: Path) -> None:
-    until = time.time() + 5  # which is more than a start takes on a busy machine
-    slow = f"def test_it():\n    import time\n    time.sleep({until} - time.time())\n"
-    _lay_out(tmp_path, {"test_a.py": slow, "below/test_b.py": TEST})
-    told, _ = (process := _start(tmp_path, f"--queue-until={until}")).communicate(timeout=60)
+    for seconds in (3, 20, 60):  # a start takes less than that, on a busy machine than the last
+        folder = tmp_path / str(seconds)
+        folder.mkdir()
+        until = time.time() + seconds
+        slow = f"def test_it():\n    import time\n    time.sleep(max(0, {until} - time.time()))\n"
+        _lay_out(folder, {"test_a.py": slow, "below/test_b.py": TEST})
+        told, _ = (process := _start(folder, f"--queue-until={until}")).communicate(timeout=150)
+        if process.returncode != 5:
+            break
     assert process.returncode == 0, told
-    assert "1 passed" in told and (tmp_path / "list").read_text() == "below/test_b.py\n"
-    told, _ = (process := _start(tmp_path, "--queue-until=1")).communicate(timeout=60)
+    assert "1 passed" in told and (folder / "list").read_text() == "below/test_b.py\n"
+    told, _ = (process := _start(folder, "--queue-until=1")).communicate(timeout=60)
     assert process.returncode == 5, told
-    assert (tmp_path / "list").read_text() == "below/test_b.py\n"
+    assert (folder / "list").read_text() == "below/test_b.py\n"
 
 
 def test_what_comes_last_is_there() -> None:
@@ -151,6 +159,43 @@ def test_what_comes_last_is_there() -> None:
         assert (ROOT / name).is_file(), name
     every = [one for one in (ROOT / "tests").rglob("test_*.py") if "node_modules" not in one.parts]
     assert len(names) < len(every) / 5
+
+
+def _of_the_script(names: str, *commands: str) -> str:
+    """Run commands with functions and numbers of `scripts/test`; return what they print."""
+    text = (ROOT / "scripts" / "test").read_text()
+    taken = re.findall(
+        rf"^(?:{names})(?:=[^\n]*|\(\) {{.*?^}})$", text, flags=re.MULTILINE | re.DOTALL
+    )
+    done = subprocess.run(
+        ["bash", "-euc", "\n".join([*taken, *commands])],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("cores", "mib", "count"),
+    [
+        *((1, 8000, 2), (2, 8000, 4), (4, 8000, 8), (8, 8000, 8), (64, 99_000, 8)),
+        *((2, 1900, 2), (2, 3900, 4), (8, 3900, 5), (1, 300, 2), (8, 0, 2)),
+    ],
+)
+def test_as_many_processes_as_cores_and_memory_are_for(cores: int, mib: int, count: int) -> None:
+    machine = f"nproc() {{ echo {cores}; }}; free_mib() {{ echo {mib}; }}"
+    said = _of_the_script(
+        "LEAST_PROCESSES|MIB_OF_A_PROCESS|count_processes", machine, "count_processes"
+    )
+    assert said.startswith(f"scripts/test: {count} processes on {cores} cores with {mib} MiB")
+
+
+def test_free_memory_is_no_more_than_the_machine_has() -> None:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    whole = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal:"))
+    assert 0 < int(_of_the_script("free_mib", "free_mib")) <= whole >> 10
 
 
 def test_pytest_passes_over_no_folder_of_tests() -> None:
