@@ -303,8 +303,13 @@ def slow_inputs(expression: Expression) -> tuple[str, str, str, float] | None:
 
         # Short first: what is worse than quadratic would not come back from the long one.
         for count in _FIRST:
-            if _seconds(expression, text(count * len(pump))) > _SUSPICIOUS:
+            # Three times: whatever else the machine does may take a thread that long once.
+            if all(_seconds(expression, text(count * len(pump))) > _SUSPICIOUS for _ in range(3)):
                 return prefix, pump, end, float("inf")
+        # The shorter one first: with four times the characters a quadratic one takes 16 times as
+        # long, and a worse one takes much longer than this for the shorter one as well.
+        if _seconds(expression, text(_SHORT)) < _SUSPICIOUS / 32:
+            continue
         long = _seconds(expression, text(_LONG))
         if long < _SUSPICIOUS:
             continue
