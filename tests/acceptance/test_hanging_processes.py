@@ -35,7 +35,7 @@ def handler(event, context):
     except OSError as error:
         return str(error)
 """
-HANG_SECONDS = 30.0
+HANG_SECONDS = 120.0
 """Ten until it is noticed, and a start on a busy machine."""
 STORM_KILLS = 40
 
@@ -69,6 +69,7 @@ def pid_of(node: TestNode, what: str) -> int:
         pytest.param("egress", marks=pytest.mark.storm),
     ],
 )
+@pytest.mark.timeout(600)
 def test_one_that_hangs_is_replaced_and_callers_are_answered(busy_node, what) -> None:
     stopped = process(pid_of(busy_node, what))
     os.kill(stopped.pid, signal.SIGSTOP)
@@ -105,11 +106,11 @@ def test_another_egress_proxy_costs_no_call(busy_node) -> None:
     statuses = []
     slow = threading.Thread(target=lambda: statuses.append(busy_node.invoke(3).status_code))
     slow.start()
-    time.sleep(0.5)
+    busy_node.wait_until(lambda: busy_node.get("/node")["instances"] > 0 or not slow.is_alive())
     for _ in range(2):
         os.kill(pid_of(busy_node, "egress"), signal.SIGKILL)
-        busy_node.wait_until(lambda: busy_node.invoke(0, function="t/g").json() == 403, 20)
-    slow.join(30)
+        busy_node.wait_until(lambda: busy_node.invoke(0, function="t/g").json() == 403)
+    slow.join(60)
     assert statuses == [200]
     assert pid_of(busy_node, "gateway") == gateway
 
@@ -166,32 +167,45 @@ def killed_again_and_again(node: TestNode, times: int) -> list[float]:
     return took
 
 
-def judged(took: list[float], seen: list[tuple[float, str]], most: float) -> None:
+def _seconds_of_a_start(node: TestNode) -> float:
+    node.stop()
+    started = time.monotonic()
+    node.start()
+    assert node.invoke(0).status_code == 200
+    return time.monotonic() - started
+
+
+def judged(node: TestNode, took: list[float], seen: list[tuple[float, str]]) -> None:
     print("seconds until it answered again:", [round(t, 2) for t in sorted(took)])
-    assert max(took) < most
+    # By the clock; where others have the cores, by what a start of the whole node takes meanwhile.
+    start = _seconds_of_a_start(node)
+    assert max(took) < max(8.0, 2 * start), start
+    if len(took) >= STORM_KILLS:
+        assert sorted(took)[int(len(took) * 0.99) - 1] < max(3.0, 2 * start), start
     assert not [what for _, what in seen if what.startswith("refused")]
     assert any(what == "200" for _, what in seen)
 
 
 @pytest.mark.storm
+@pytest.mark.timeout(7200)
 def test_a_gateway_killed_often_refuses_no_connection_and_is_soon_back(busy_node) -> None:
     caller = Caller(busy_node)
     try:
         took = killed_again_and_again(busy_node, 6)
     finally:
         seen = caller.stop()
-    judged(took, seen, most=8.0)
+    judged(busy_node, took, seen)
 
 
 @pytest.mark.storm
+@pytest.mark.timeout(7200)
 def test_a_storm_of_kills(busy_node) -> None:
     caller = Caller(busy_node)
     try:
         took = killed_again_and_again(busy_node, STORM_KILLS)
     finally:
         seen = caller.stop()
-    judged(took, seen, most=8.0)
-    assert sorted(took)[int(len(took) * 0.99) - 1] < 3.0
+    judged(busy_node, took, seen)
 
 
 def test_too_few_open_files_are_refused_at_the_start(tmp_path: Path) -> None:
@@ -235,5 +249,5 @@ def test_a_service_manager_is_told_that_the_node_serves_and_works(tmp_path: Path
             node.wait_until(lambda: {"READY=1\nSTATUS=Serving", "WATCHDOG=1"} <= told)
         finally:
             node.close()
-        listener.join(20)
+        listener.join(60)
     assert {"READY=1\nSTATUS=Serving", "WATCHDOG=1", "STOPPING=1"} <= told
