@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CHILD = Path(__file__).with_name("guard_flows_child.py")
-_SECONDS = 900
+_SECONDS = 7000
 PLACES = ("function", "helper", "dependency")
 
 TRANSFORMS: dict[str, tuple[str, str]] = {

@@ -61,6 +61,7 @@ def test_a_bare_name_is_followed_through_a_plus_of_unknowns(tmp_path: Path) -> N
 
 
 @pytest.mark.storm
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("place", PLACES)
 def test_every_way(tmp_path: Path, place: str) -> None:
     assert len(TRANSFORMS) >= 60

@@ -74,9 +74,10 @@ def test_each_policy_is_read_as_cedar_evaluates_it() -> None:
 
 
 @pytest.mark.storm
-def test_each_policy_is_read_as_cedar_evaluates_it_many_times() -> None:
-    for seed in range(2, 6):
-        assert disagreements(seed=seed, policies=100, each=60) == []
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_each_policy_is_read_as_cedar_evaluates_it_many_times(seed: int) -> None:
+    assert disagreements(seed=seed, policies=100, each=60) == []
 
 
 def widened(before: CompiledPolicies, after: CompiledPolicies, request: Request) -> bool:
@@ -124,6 +125,7 @@ def test_whatever_trying_finds_is_decided() -> None:
 
 
 @pytest.mark.storm
-def test_whatever_trying_finds_is_decided_many_times() -> None:
-    for seed in range(2, 8):
-        assert pairs_missed(seed=seed, pairs=30, each=250)[0] == []
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_whatever_trying_finds_is_decided_many_times(seed: int) -> None:
+    assert pairs_missed(seed=seed, pairs=30, each=250)[0] == []
