@@ -17,7 +17,7 @@ AUTHENTICATION, AUTHORIZATION = "authentication", "authorization"
 REQUEST = "request"
 FILTER_KILL = "system call"
 """The action of a denial that ended the instance: the filter cannot say which call it was."""
-_RECORD_SECONDS = 5.0
+_RECORD_SECONDS = 30.0
 
 Denial = dict[str, Any]
 Attack = Callable[..., "Attempt"]

@@ -272,7 +272,7 @@ class TestNode:
         """Return the pid of one of its processes by the name of its package, if it runs."""
         return part_of(self.process.pid, name) if self.process is not None else None
 
-    def wait_until(self, condition: Any, seconds: float = 10.0) -> None:
+    def wait_until(self, condition: Any, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

@@ -181,13 +181,13 @@ class World:
         messages = [NewMessage(body=msgspec.json.encode(body)) for body in bodies]
         await self.data.send_many("t", "queue", queue, messages)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = asyncio.get_running_loop().time() + seconds
         while not condition():
             assert asyncio.get_running_loop().time() < deadline, "not in time"
             await asyncio.sleep(0.005)
 
-    async def empty(self, kind: str = "inbox", name: str = "f", seconds: float = 10.0) -> None:
+    async def empty(self, kind: str = "inbox", name: str = "f", seconds: float = 60.0) -> None:
         """Wait until nothing waits in a place."""
         deadline = asyncio.get_running_loop().time() + seconds
         while (await self.data.queue_info("t", kind, name)).waiting:

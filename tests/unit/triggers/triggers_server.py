@@ -28,7 +28,7 @@ def run(main: Coroutine[Any, Any, Any]) -> Any:
 
     async def watched() -> Any:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, what: stray.append(what))
-        return await asyncio.wait_for(main, 25)
+        return await asyncio.wait_for(main, 120)
 
     result = uvloop.run(watched())
     assert stray == []
@@ -73,7 +73,7 @@ class Served:
 
     async def settled(self) -> None:
         """Wait until no connection and no handler is left."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.server.open_connections or self.running:
                 await asyncio.sleep(0.005)
 
@@ -137,7 +137,7 @@ class Client:
 
     async def response(self, *, bodiless: bool = False) -> Response:
         """Read one response; fails the test if it is not well formed."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             head = await self.reader.readuntil(b"\r\n\r\n")
             line, *fields = head[:-4].decode("latin-1").split("\r\n")
             headers = {}
@@ -169,7 +169,7 @@ class Client:
     async def rest(self) -> bytes:
         """Read until the server closes."""
         data = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionResetError):
                 while piece := await self.reader.read(65536):
                     data += piece
