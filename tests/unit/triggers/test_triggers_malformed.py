@@ -152,7 +152,7 @@ def test_malformed_requests_are_refused_and_the_connection_closed(name: str, by:
         pieces = [sent] if by == "whole" else [bytes([b]) for b in sent]
 
     async def main() -> None:
-        async with serving(limits=HttpLimits(linger_seconds=0.3)) as served:
+        async with serving(limits=HttpLimits(linger_seconds=5.0)) as served:
             client = await served.connect()
             for piece in pieces:
                 await client.send(piece)

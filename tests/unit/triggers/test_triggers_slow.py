@@ -7,11 +7,12 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from triggers_server import GET, Client, run, serving
+from triggers_server import GET, Client, Served, run, serving
 
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer
 from support.destinations import leading_to
+from support.waiting import until
 
 HEAD = b"POST /p HTTP/1.1\r\nHost: a\r\n"
 
@@ -43,6 +44,11 @@ def test_a_body_that_stops_is_timed_out(framing: bytes) -> None:
             assert served.requests == []
 
     run(main())
+
+
+def _buffered(served: Served) -> int:
+    context = served.server._context
+    return context.buffered if context is not None else 0
 
 
 async def _deaf(served_port: int, request: bytes) -> socket.socket:
@@ -115,9 +121,9 @@ def test_bodies_in_memory_are_bounded_over_all_connections() -> None:
         limits = HttpLimits(buffered_bytes=100_000)
         async with serving(limits=limits) as served:
             clients = [await served.connect() for _ in range(4)]
-            for client in clients[:3]:
+            for number, client in enumerate(clients[:3]):
                 await client.send(HEAD + b"Content-Length: 40000\r\n\r\n" + b"x" * 30_000)
-                await asyncio.sleep(0.02)
+                await until(lambda number=number: _buffered(served) > 40_000 * number)
             last = clients[3]
             await last.send(HEAD + b"Content-Length: 40000\r\n\r\n" + b"x" * 30_000)
             response = await last.response()
@@ -160,7 +166,7 @@ def test_too_many_connections_are_refused_with_an_answer(limits: HttpLimits, sta
                 extra.close()
             assert len(served.requests) == 3
             kept.pop().close()
-            await asyncio.sleep(0.05)
+            await until(lambda: served.server.open_connections == 2)
             kept.append(await served.connect())
             assert (await kept[-1].get()).status == 200
             for client in kept:
