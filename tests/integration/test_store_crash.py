@@ -22,7 +22,7 @@ KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))
 KILLS = 20
 LONGEST = 0.08
-"""Seconds between the first acknowledged change and the kill, at most."""
+"""Seconds between the acknowledged change that is waited for and the kill, at most."""
 
 WRITER = """
 import asyncio, os, sys
@@ -51,14 +51,18 @@ asyncio.run(main())
 """
 
 
-def crash(folder: Path, start: int, delay: float) -> list[list[str]]:
-    """Let a process write to the store, kill it, return what it had acknowledged."""
+def crash(folder: Path, start: int, changes: int, delay: float) -> list[list[str]]:
+    """Let a process write to the store, kill it some time after so many acknowledged changes.
+
+    Returns all that it had acknowledged.
+    """
     child = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(folder), str(start)], stdout=subprocess.PIPE
     )
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == b"open\n"
+        seen = b"".join(child.stdout.readline() for _ in range(changes))
         time.sleep(delay)
         child.send_signal(signal.SIGKILL)
         output, _ = child.communicate(timeout=30)
@@ -66,15 +70,18 @@ def crash(folder: Path, start: int, delay: float) -> list[list[str]]:
         child.kill()
         child.wait()
     # Lines are written whole (PIPE_BUF), so what is there was acknowledged.
-    return [entry.split() for entry in output.decode().splitlines()]
+    return [entry.split() for entry in (seen + output).decode().splitlines()]
 
 
 async def check(folder: Path, versions: dict[str, int]) -> float:
-    """Open the store, look for all that was acknowledged, return the seconds opening took."""
-    begin = time.perf_counter()
+    """Open the store, look for all that was acknowledged; return what opening took.
+
+    In seconds of the processor: others may want it as well.
+    """
+    begin = time.process_time()
     store = SqliteStore.open(folder, key=KEY)
     functions = {f.name: f for f in (await store.read(ListFunctions())).functions}
-    elapsed = time.perf_counter() - begin
+    elapsed = time.process_time() - begin
     try:
         for name, number in versions.items():
             numbers = [v.number for v in functions[name].versions]
@@ -96,12 +103,15 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
     versions: dict[str, int] = {}
     slowest = 0.0
     for start in range(KILLS):
-        for kind, name, *number in crash(tmp_path / "s", start, moments.uniform(0, LONGEST)):
+        # A slow machine acknowledges nothing within such a moment: every other one waits for some.
+        changes = start % 2 * moments.randint(1, 16)
+        told = crash(tmp_path / "s", start, changes, moments.uniform(0, LONGEST))
+        for kind, name, *number in told:
             assert kind == "version"
             versions[name] = int(number[0])
         slowest = max(slowest, asyncio.run(check(tmp_path / "s", versions)))
     assert len(versions) == 8
-    assert slowest < 5.0  # by the clock: three others may want the processor
+    assert slowest < 2.0
 
 
 def test_kill_during_creation_leaves_a_store_that_opens(tmp_path: Path) -> None:
@@ -141,17 +151,21 @@ asyncio.run(main())
 """
 
 
-def killed_after(seconds: float, code: str, *arguments: str) -> bool:
-    """Run code until it says `ready`, kill it after `seconds`; tell whether it was done."""
+def killed_after(seconds: float | None, code: str, *arguments: str) -> bool:
+    """Run code until it says `ready`, kill it after `seconds`; tell whether it was done.
+
+    With None it is not killed.
+    """
     child = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
-        time.sleep(seconds)
-        child.send_signal(signal.SIGKILL)
-        output, errors = child.communicate(timeout=30)
+        if seconds is not None:
+            time.sleep(seconds)
+            child.send_signal(signal.SIGKILL)
+        output, errors = child.communicate(timeout=120)
     finally:
         child.kill()
         child.wait()
@@ -190,10 +204,10 @@ def test_kill_while_the_key_is_changed_leaves_the_one_or_the_other(tmp_path: Pat
     asyncio.run(count_lines(tmp_path / "s", KEY))
     moments = random.Random(4714)
     keys, number, changed = (KEY, OTHER_KEY), 0, 0
-    for _ in range(20):
-        done = killed_after(
-            moments.uniform(0, 0.12), UPKEEP, str(tmp_path / "s"), str(number), "rekey"
-        )
+    for attempt in range(21):
+        # The last is let: on a busy machine none of the others may come to its end.
+        seconds = moments.uniform(0, 0.12) if attempt < 20 else None
+        done = killed_after(seconds, UPKEEP, str(tmp_path / "s"), str(number), "rekey")
         try:
             assert asyncio.run(count_lines(tmp_path / "s", keys[number])) == 20_000
             assert not done
