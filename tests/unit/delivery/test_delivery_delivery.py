@@ -124,7 +124,7 @@ def test_a_node_whose_clock_is_wrong_gives_up_nothing_and_tries_again_in_time(
         world.answer = lambda raw: next(answers)
         world.delivery.start()
         await world.send(1)
-        await world.until(lambda: len(world.ran) == 2, 5.0)
+        await world.until(lambda: len(world.ran) == 2)
         await world.empty()
         assert await world.dead() == []
 
@@ -148,7 +148,7 @@ def test_nothing_is_too_old_by_a_clock_that_was_set_forward_of_late(
         world.answer = answer
         world.delivery.start()
         await world.send(1)
-        await world.until(lambda: len(world.ran) == 2, 5.0)
+        await world.until(lambda: len(world.ran) == 2)
         await world.empty()
         assert await world.dead() == []
 
@@ -191,7 +191,7 @@ def test_a_great_many_run_once_each_and_leave_nothing_behind(on: Callable[[Scene
             await asyncio.gather(
                 *(world.send(n) for n in range(60)), *(world.queue(n) for n in range(40))
             )
-        await world.until(lambda: len(world.ran) >= 1500, 25)
+        await world.until(lambda: len(world.ran) >= 1500)
         await world.empty()
         await world.empty("queue", "jobs")
         assert len(world.ran) == 1500
@@ -779,7 +779,7 @@ def test_a_timer_of_a_lane_that_was_closed_wakes_the_one_after_it(
         await world.send("c")
         await world.until(lambda: len(world.ran) == 4 and not world.delivery._lanes)
         await world.send("d")
-        await world.until(lambda: world.values()[-2:] == ["d", "d"], 5.0)
+        await world.until(lambda: world.values()[-2:] == ["d", "d"])
         await world.empty()
 
     on(scene)

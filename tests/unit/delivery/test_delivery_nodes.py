@@ -108,7 +108,7 @@ def test_the_order_of_a_key_holds_across_nodes(postgresql_server: Server, tmp_pa
         for number in range(6):
             for key in ("a", "b", "c"):
                 await found[number % 2].send([key, number], key=key)
-        await found[0].empty(seconds=20)
+        await found[0].empty()
         for key in ("a", "b", "c"):
             assert [n for k, n in ran if k == key] == list(range(6))
         await stop(found)
@@ -136,7 +136,7 @@ def test_events_of_a_node_that_dies_are_handled_by_another(
         two.data.coordination.look()
         held = one.running
         assert held
-        await two.until(lambda: len(set(two.values())) >= held, 10)
+        await two.until(lambda: len(set(two.values())) >= held)
         await two.delivery.stop(1.0)
 
     play(postgresql_server, tmp_path, scene)
@@ -179,13 +179,13 @@ def test_a_drained_node_leaves_its_share_and_what_it_has_leased(
         other = next(n for n in found if n is not only)
         only.refusal = "drained"
         only.delivery.rest()
-        await other.until(lambda: other.data.coordination.share("t", "f", 1) == 1, 2)
+        await other.until(lambda: other.data.coordination.share("t", "f", 1) == 1)
         await only.send(*range(5))
         await only.empty()
         assert not only.ran and len(other.ran) == 5
         only.refusal = ""
         only.delivery.resume()
-        await other.until(lambda: other.data.coordination.share("t", "f", 1) == 0, 2)
+        await other.until(lambda: other.data.coordination.share("t", "f", 1) == 0)
         await only.send(*range(5))
         await only.empty()
         assert len(only.ran) == 5

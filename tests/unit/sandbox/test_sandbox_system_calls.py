@@ -251,14 +251,16 @@ def test_a_flood_is_slowed_down_and_counted(start: Callable[[str], Child]) -> No
 
     async def look(watch: SystemCallWatch, told: list[DeniedCall]) -> None:
         begun = time.monotonic()
-        loop_was_away = 0.0
-        while (now := time.monotonic()) < begun + 2.0:
+        loop_was_away = 0.0  # in seconds of the processor: others may want it as well
+        while time.monotonic() < begun + 2.0:
+            now = time.thread_time()
             await asyncio.sleep(0.005)
-            loop_was_away = max(loop_was_away, time.monotonic() - now)
+            loop_was_away = max(loop_was_away, time.thread_time() - now)
         assert loop_was_away < 0.5
         watch.close()
         answered = sum(call.count for call in told)
-        most = system_calls.BURST + 2.5 * system_calls.PER_SECOND
+        seconds = time.monotonic() - begun + 0.5
+        most = system_calls.BURST + seconds * system_calls.PER_SECOND
         assert system_calls.BURST <= answered <= most
         assert len(told) <= 6
 
