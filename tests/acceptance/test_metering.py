@@ -57,7 +57,13 @@ def handler(event, context):
         os.read(reading, 1)  # until it has ended
     elif what == "later":
         # It goes on after the answer, as long as it is let.
-        threading.Thread(target=burn, args=(ms,), daemon=True).start()
+        began = threading.Event()
+        def go_on():
+            burn(2)
+            began.set()
+            burn(ms)
+        threading.Thread(target=go_on, daemon=True).start()
+        began.wait()
     else:
         burn(ms)
         if what == "exit":
@@ -67,8 +73,11 @@ def handler(event, context):
         if what == "raise":
             raise ValueError("no")
         if what == "spin":
+            begun = told = time.thread_time()
             while True:
-                pass
+                if (now := time.thread_time()) > told + 0.02:
+                    told = now
+                    print(int((told - begun) * 1e6), flush=True)
     return {"did": what}
 """
 MIX = ("burn", "sleep", "threads", "fork", "orphan", "exit", "raise", "kill")
@@ -123,14 +132,18 @@ def test_who_sleeps_is_not_billed_for_the_cpu(node: TestNode) -> None:
 def test_who_never_ends_is_billed_until_it_is_ended(node: TestNode) -> None:
     found = record(node, "spin", 0)
     assert found["outcome"] == "timeout" and found["run_ms"] >= 1999  # type: ignore[operator]
-    assert found["cpu_us"] > 300_000  # type: ignore[operator]
+    # How much that is depends on who else wants the cores: it has told so itself.
+    logs = node.client.get(f"{node.url}/api/v1/logs", params={"invocation": found["id"]})
+    lines = [str(json.loads(line)["text"]) for line in logs.iter_lines()]
+    told = [int(line) for line in lines if line.isdigit()]
+    assert found["cpu_us"] >= told[-1] >= 20_000  # type: ignore[operator]
 
 
 def test_what_goes_on_after_the_answer_is_billed(node: TestNode) -> None:
     """For as long as it could: it is ended soon, and what it burnt until then is not free."""
-    found = record(node, "later", 500)
-    assert found["cpu_us"] > 1000  # type: ignore[operator]
-    assert found["run_ms"] < 400  # type: ignore[operator]
+    found = record(node, "later", 60_000)
+    assert found["cpu_us"] >= 2000  # type: ignore[operator]
+    assert found["outcome"] == "ok", "the answer waited for it"
 
 
 def group_of(node: TestNode) -> Path | None:
@@ -294,7 +307,7 @@ def test_each_call_is_counted_once_through_kills_of_the_recorder(node: TestNode)
     finally:
         stop.set()
         killer.join()
-    node.wait_until(lambda: node.client.get(f"{node.url}/api/v1/usage").status_code == 200, 20)
+    node.wait_until(lambda: node.client.get(f"{node.url}/api/v1/usage").status_code == 200)
     rows = usage(node, project="ours")
     assert sum(row["requests"] for row in rows) - before == answered  # type: ignore[misc]
 
@@ -386,7 +399,7 @@ def test_kept_events_wait_for_a_budget_and_are_not_lost(node: TestNode) -> None:
     before = node.get(status)
     assert before.get("finished_at") is None, before
     lift(60)
-    node.wait_until(lambda: node.get(status).get("finished_at") is not None, 15)
+    node.wait_until(lambda: node.get(status).get("finished_at") is not None)
     assert node.get(status)["state"] == "succeeded"
     lift(0)
 
@@ -459,7 +472,7 @@ def test_what_each_caller_and_each_route_cost(node: TestNode) -> None:
         rows = json.loads(shown.stdout)["rows"]
         return {tuple(each[key] for key in keys): each["requests"] for each in rows}
 
-    node.wait_until(lambda: sum(sums("route", "route").values()) == 6, 30)
+    node.wait_until(lambda: sum(sums("route", "route").values()) == 6)
     assert sums("route", "route") == {("/cost/a",): 3, ("/cost/b",): 3}
     assert sorted(sums("caller", "caller").values()) == [2, 4]
     bills = {}
