@@ -130,7 +130,7 @@ def test_ctrl_c_finishes_running_calls_and_leaves_nothing(terminal_node) -> None
     assert calls.wait() == [200] * 4
     assert terminal_node.process is not None
     assert terminal_node.process.wait(20) == 0
-    terminal_node.wait_until(lambda: not any(p.lives for p in alive), 5)
+    terminal_node.wait_until(lambda: not any(p.lives for p in alive), 30)
     assert "running calls are finished first" in terminal_node.errors.read_text()
 
 
@@ -148,4 +148,4 @@ def test_a_second_ctrl_c_ends_at_once(terminal_node) -> None:
     assert terminal_node.process.wait(15) == 0
     assert time.monotonic() - started < 10
     assert calls.wait() == [0]
-    terminal_node.wait_until(lambda: not any(p.lives for p in alive), 5)
+    terminal_node.wait_until(lambda: not any(p.lives for p in alive), 30)

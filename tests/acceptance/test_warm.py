@@ -30,16 +30,16 @@ def ready(node: TestNode, name: str = "f") -> int:
 def test_instances_are_kept_ready_over_deploys_and_the_gateways_end(node: TestNode) -> None:
     assert node.get("/node")["caps"]["warm"] == 3
     node.deploy(HANDLER.format(1), limits="warm = 2")
-    node.wait_until(lambda: ready(node) == 2, 10)
+    node.wait_until(lambda: ready(node) == 2, 60)
     answer = node.invoke({})
     assert answer.json() == 1
     assert node.get(f"/invocations/{answer.headers['x-request-id']}")["cold"] is False
-    node.wait_until(lambda: ready(node) == 2, 10)
+    node.wait_until(lambda: ready(node) == 2, 60)
     # What is ready after a deploy is of the new version.
     node.deploy(HANDLER.format(2), limits="warm = 3")
-    node.wait_until(lambda: ready(node) == 3, 10)
+    node.wait_until(lambda: ready(node) == 3, 60)
     assert node.invoke({}).json() == 2
-    node.wait_until(lambda: node.get("/node")["zygotes"] == 1, 10)
+    node.wait_until(lambda: node.get("/node")["zygotes"] == 1, 60)
     refused = node.deploy(HANDLER, name="g", limits="warm = 1", expect=422)
     assert "at most 3 instances ready, of which others have 3" in refused["detail"]
     # A gateway that is started again has them made anew, with no call.

@@ -82,12 +82,12 @@ def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
     put(one, "first-value")
     one.deploy(SOURCE, grants='secrets = ["api-key"]', approve=True)
     assert gives(one, "first-value")
-    wait_for(lambda: other.invoke({}).status_code == 200, 5)
+    wait_for(lambda: other.invoke({}).status_code == 200, 30)
     assert gives(other, "first-value")
     put(other, "second-value")
-    wait_for(lambda: gives(one, "second-value"), 5)
+    wait_for(lambda: gives(one, "second-value"), 30)
     kid = one.client.post(f"{one.url}/api/v1/vault/rotate", json={"key": "signing"}).json()["kid"]
-    wait_for(lambda: kid in other.client.get(f"{other.url}/.well-known/jwks.json").text, 5)
+    wait_for(lambda: kid in other.client.get(f"{other.url}/.well-known/jwks.json").text, 30)
     rotated = one.client.post(f"{one.url}/api/v1/vault/rotate", json={"key": "data"})
     assert rotated.status_code == 200, rotated.text
     assert gives(other, "second-value")
@@ -127,7 +127,7 @@ def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
     shutil.copy(new, other.master_key)
     again(other, one)
     put(other, "last-value")
-    wait_for(lambda: gives(one, "last-value"), 5)
+    wait_for(lambda: gives(one, "last-value"), 30)
 
 
 def gives_at_last(node: TestNode, value: str) -> bool:

@@ -235,7 +235,7 @@ def test_a_process_in_another_session_is_still_in_its_group(whole: TestNode) -> 
     tried = run(whole, "start", how="daemon", name="escapee")
     assert tried.answer == {"result": "started"}
     assert tried.recorded()
-    whole.wait_until(lambda: not processes_named("escapee"), 5.0)
+    whole.wait_until(lambda: not processes_named("escapee"))
 
 
 def test_the_groups_cannot_be_reached(whole: TestNode) -> None:

@@ -74,7 +74,7 @@ def test_what_it_started_dies_with_it(attacked: TestNode, attack: Attack, how: s
     tried = attack("start", how=how, name=f"zombie-{how}")
     assert tried.answer == {"result": "started"}
     assert tried.recorded()
-    attacked.wait_until(lambda: not processes_named(f"zombie-{how}"), 5.0)
+    attacked.wait_until(lambda: not processes_named(f"zombie-{how}"))
 
 
 def test_an_alarm_does_not_ring_in_the_next(leave: Attack, attack: Attack) -> None:

@@ -129,10 +129,10 @@ def test_a_node_whose_connection_is_ended_hears_again(
         for _ in range(3):
             for pid in connections(nodes):
                 nodes.sql(f"SELECT pg_terminate_backend({pid})")
-            await until(lambda: not other.coordination._fault, 5)
+            await until(lambda: not other.coordination._fault, 30)
             told.clear()
             await send(one)
-            await until(lambda: PLACE in told, 8)
+            await until(lambda: PLACE in told, 30)
         assert other.coordination.refusal() == ""
 
     play(postgresql_server, tmp_path, scene)
@@ -155,7 +155,7 @@ def test_what_strangers_tell_changes_nothing(postgresql_server: Server, tmp_path
                 (CHANNEL,),
             )
         await send(one)
-        await until(lambda: PLACE in told, 8)
+        await until(lambda: PLACE in told, 30)
         assert {place[0] for place in told} == {"p"}
         assert not one.coordination.faults() and not other.coordination.faults()
         assert other.coordination.refusal() == ""
@@ -240,12 +240,12 @@ def test_one_node_leads_and_another_takes_over(postgresql_server: Server, tmp_pa
         reason = ""
         found[first].look()
         wake = nodes.freeze(started[third])
-        await until(lambda: first in leaders(), 5)
+        await until(lambda: first in leaders(), 30)
         found[third]._among.until = 0.0
         assert leaders() == [first]
         wake()
-        await until(lambda: found[third].refusal() == "", 5)
-        await until(lambda: leaders() == [first] or leaders() == [third], 5)
+        await until(lambda: found[third].refusal() == "", 30)
+        await until(lambda: leaders() == [first] or leaders() == [third], 30)
 
     play(postgresql_server, tmp_path, scene)
 
@@ -272,7 +272,7 @@ def test_projects_are_led_by_all_nodes_and_move_when_one_comes_or_goes(
         for name in ("b", "c"):
             started.append(await nodes.open(name))
             started[-1].coordination.seek(SCHEDULES, projects)
-        await until(lambda: sum(led()) == 60 and min(led()) >= 10, 8)
+        await until(lambda: sum(led()) == 60 and min(led()) >= 10, 30)
         gone = started.pop(1)
         await gone.close()
         await until(lambda: sum(led()) == 60, 3)
@@ -290,9 +290,9 @@ def test_what_its_first_node_does_not_take_another_leads(
     async def scene(nodes: Nodes) -> None:
         one = await nodes.open("one")
         await nodes.open("other")  # which does not know these projects
-        await until(lambda: len(one.coordination._seen.takers) == 2, 5)
+        await until(lambda: len(one.coordination._seen.takers) == 2, 30)
         one.coordination.seek(SCHEDULES, projects)
-        await until(lambda: all(one.coordination.leads(SCHEDULES, p) for p in projects), 5)
+        await until(lambda: all(one.coordination.leads(SCHEDULES, p) for p in projects), 30)
         await asyncio.sleep(0.6)  # and it does not give up what it took for want of another
         assert all(one.coordination.leads(SCHEDULES, p) for p in projects)
 
@@ -347,13 +347,13 @@ def test_who_left_does_not_lead_by_what_it_found_before(
         apply, late = one._apply, list[Any]()
         one._apply = lambda found, **named: late.append((found, named))  # the loop is busy
         one.heed(lambda: "drained")
-        await until(lambda: bool(late), 5)
+        await until(lambda: bool(late), 30)
         one.heed(str)
         assert not one.leads(SCHEDULES, "p")
         one._apply = apply
         for found, named in late:
             apply(found, **named)
-        await until(lambda: one.leads(SCHEDULES, "p"), 5)
+        await until(lambda: one.leads(SCHEDULES, "p"), 30)
 
     play(postgresql_server, tmp_path, scene)
 
@@ -372,7 +372,7 @@ def test_a_project_that_is_not_sought_any_more_is_left(
         await asyncio.sleep(0.1)
         assert not other.coordination.leads(SCHEDULES, "p")
         one.coordination.seek(SCHEDULES, [])
-        await until(lambda: other.coordination.leads(SCHEDULES, "p"), 5)
+        await until(lambda: other.coordination.leads(SCHEDULES, "p"), 30)
         assert not one.coordination.leads(SCHEDULES, "p")
 
     play(postgresql_server, tmp_path, scene)
@@ -396,7 +396,7 @@ def test_who_is_not_seen_leases_nothing_and_is_told_when_it_is_back(
         found._among.until = found._seen.until = 0.0  # as after a night
         assert "not seen" in found.refusal()
         wake()
-        await until(lambda: found.refusal() == "", 5)
+        await until(lambda: found.refusal() == "", 30)
         assert told[-2:] == ["returned refuses", "changed takes"]
 
     play(postgresql_server, tmp_path, scene)
@@ -416,7 +416,7 @@ def test_leases_of_who_is_gone_are_ended_and_it_settles_nothing(
         assert [m.body for m in await other.lease("p", "queue", "jobs", 9, 60.0)] == [b"2"]
         nodes.freeze(one)
         other.coordination.look()
-        await until(lambda: "p" in orphaned, 5)
+        await until(lambda: "p" in orphaned, 30)
         told.clear()
         await other.resume("p")
         # Before anybody has leased it anew.
@@ -458,8 +458,8 @@ def test_a_later_life_takes_the_place_of_a_former_one(
         later = await nodes.open("one")
         later.coordination.seek(SCHEDULES, ["p"])
         former.coordination.look()
-        await until(lambda: later.coordination.leads(SCHEDULES, "p"), 5)
-        await until(lambda: bool(former.coordination.refusal()), 5)
+        await until(lambda: later.coordination.leads(SCHEDULES, "p"), 30)
+        await until(lambda: bool(former.coordination.refusal()), 30)
         assert not former.coordination.leads(SCHEDULES, "p")
         assert "Another process" in former.coordination.faults()[0]
         await later.resume("p")
@@ -493,22 +493,22 @@ def test_a_node_has_its_share_of_those_that_take_events(
 
     async def scene(nodes: Nodes) -> None:
         one = (await nodes.open("one")).coordination
-        await until(lambda: one.share("p", "f", 10) == 10, 5)
+        await until(lambda: one.share("p", "f", 10) == 10, 30)
         await nodes.open("idle", takes=False)
         two_node = await nodes.open("two")
         two, told = two_node.coordination, []
         two.watch(Watcher(changed=lambda: told.append(two.share("p", "f", 10))))
-        await until(lambda: one.share("p", "f", 10) == 5, 5)
+        await until(lambda: one.share("p", "f", 10) == 5, 30)
         assert two.share("p", "f", 10) == 0, "not before the other has seen it"
-        await until(lambda: 5 in told, 5)
+        await until(lambda: 5 in told, 30)
         # Who does not take events has nothing, and begins anew.
         two.heed(lambda: "drained")
-        await until(lambda: one.share("p", "f", 10) == 10, 5)
+        await until(lambda: one.share("p", "f", 10) == 10, 30)
         two.heed(str)
         assert two.share("p", "f", 10) == 0
-        await until(lambda: two.share("p", "f", 10) == 5, 5)
+        await until(lambda: two.share("p", "f", 10) == 5, 30)
         await two_node.close()
-        await until(lambda: one.share("p", "f", 10) == 10, 5)
+        await until(lambda: one.share("p", "f", 10) == 10, 30)
 
     play(postgresql_server, tmp_path, scene)
 
@@ -568,7 +568,7 @@ def test_a_clock_that_is_set_lets_no_dead_node_live(
             f"UPDATE casemate_projects.node SET seen_at = seen_at + {step} WHERE node = 'one'"
         )
         other.coordination.seek(SCHEDULES, ["p"])
-        await until(lambda: other.coordination.leads(SCHEDULES, "p"), 5)
+        await until(lambda: other.coordination.leads(SCHEDULES, "p"), 30)
         await other.resume("p")
         assert len(await other.lease("p", "queue", "jobs", 1, 60.0)) == 1
 
@@ -583,12 +583,12 @@ def test_a_node_whose_clock_is_off_is_not_seen(
     async def scene(nodes: Nodes) -> None:
         one = await nodes.open("one")
         monkeypatch.setattr(clock.time, "time", lambda: true() + 3600)
-        await until(lambda: "ahead of the database's" in "".join(one.coordination.faults()), 5)
+        await until(lambda: "ahead of the database's" in "".join(one.coordination.faults()), 30)
         (before,) = nodes.sql("SELECT seen_at FROM casemate_projects.node")
         await asyncio.sleep(2.5)
         assert nodes.sql("SELECT seen_at FROM casemate_projects.node") == [before]
         monkeypatch.setattr(clock.time, "time", true)
-        await until(lambda: not one.coordination.faults(), 5)
+        await until(lambda: not one.coordination.faults(), 30)
         assert nodes.sql("SELECT seen_at FROM casemate_projects.node") != [before]
 
     true = time.time
