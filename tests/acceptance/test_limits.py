@@ -29,14 +29,14 @@ def memory(event, context):
     return len(held)
 
 def cpu(event, context):
-    end = time.monotonic() + event["seconds"]
+    end = event.get("end") or time.monotonic() + event["seconds"]
     while time.monotonic() < end:
         pass
     return time.process_time()
 
 def cpu_of_many(event, context):
-    # Several processes share what one instance may use.
-    ends = []
+    # Several processes share what one instance may use; all end at once, whenever each began.
+    ends, event = [], {"end": time.monotonic() + event["seconds"]}
     for _ in range(3):
         read, write = os.pipe()
         if os.fork() == 0:
@@ -256,14 +256,36 @@ def test_cpu(limited: TestNode, do: str) -> None:
     assert used < 1.5 * 0.5 * 1.35
 
 
+def held_back(node: TestNode) -> float | None:
+    """Return for how many seconds a limit held back a node's functions; None if nobody counts."""
+    assert node.process is not None
+    found: list[float] = []
+    for root in cgroups_of(node.process.pid):
+        for file in root.glob("**/cpu.stat"):
+            with suppress(OSError):
+                figures = dict(line.split() for line in file.read_text().splitlines())
+                if "throttled_usec" in figures:
+                    found.append(int(figures["throttled_usec"]) / 1e6)
+                elif "throttled_time" in figures:
+                    found.append(int(figures["throttled_time"]) / 1e9)
+    return sum(found) if found else None
+
+
 @pytest.mark.alone
 def test_cpu_of_a_whole_core(node: TestNode) -> None:
     """The same loop without the small limit gets more, so the limit is what held it."""
     node.deploy(PROBE, name="whole-core", limits="cpu = 1.0\ntimeout = '5s'", unguarded=True)
     event = {"do": "cpu", "seconds": 1.5}
+    node.invoke({"do": "sleep", "seconds": 0}, function="t/whole-core")
+    before = held_back(node)
     # Others may want the cores at the same time: once is enough.
     tries = (node.invoke(event, function="t/whole-core").json() for _ in range(6))
-    assert any(used > 1.5 * 0.5 * 1.35 for used in tries)
+    if any(used > 1.5 * 0.5 * 1.35 for used in tries):
+        return
+    # They want them all the time: then nothing but them kept it from a whole core.
+    after = held_back(node)
+    assert before is not None and after is not None, "others want the cores"
+    assert after - before < 0.1
 
 
 @pytest.mark.parametrize("do", COVERED["processes"])
@@ -296,17 +318,17 @@ def test_files_in_tmp_are_counted(limited: TestNode) -> None:
 
 
 def test_timeout(node: TestNode) -> None:
-    node.deploy(PROBE, name="short", limits='timeout = "300ms"', unguarded=True)
+    node.deploy(PROBE, name="short", limits='timeout = "2s"', unguarded=True)
     quick = node.invoke({"do": "sleep", "seconds": 0.05}, function="t/short")
     assert quick.json() == "slept"
     started = time.monotonic()
     slow = node.invoke({"do": "sleep", "seconds": 60}, function="t/short")
-    assert 0.3 <= time.monotonic() - started < 2
+    assert 2 <= time.monotonic() - started < 30
     assert slow.status_code == 504
     assert node.outcome(slow) == "timeout"
     seconds, milliseconds = node.invoke({"do": "remaining"}, function="t/short").json()
-    assert 0 < seconds <= 0.3
-    assert 0 < milliseconds <= 300
+    assert 0 < seconds <= 2
+    assert 0 < milliseconds <= 2000
 
 
 # -- sizes -------------------------------------------------------------------------------------
@@ -398,6 +420,10 @@ def handler(event, context):
 """
 
 
+LONGER = (1.0, 5.0, 15.0)
+"""How long a call runs that others are to meet: on a busy machine these come late."""
+
+
 def overlap(spans: list[list[float]]) -> int:
     """Return how many spans there were at the fullest moment."""
     edges = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
@@ -413,11 +439,16 @@ def test_concurrency(node: TestNode, isolation: str) -> None:
     name = f"span-{isolation}"
     settings = f'isolation = "{isolation}"'
     node.deploy(SPAN, name=name, settings=settings, limits="concurrency = 3")
-    with Callers(node, f"t/{name}") as callers:
-        calls = [callers.call({"seconds": 0.15}) for _ in range(12)]
-        answers = [call.result()[0] for call in calls]
-    assert [a.status_code for a in answers] == [200] * 12
-    assert overlap([a.json() for a in answers]) == 3
+    for seconds in LONGER:
+        with Callers(node, f"t/{name}") as callers:
+            calls = [callers.call({"seconds": seconds / 6}) for _ in range(12)]
+            answers = [call.result()[0] for call in calls]
+        assert [a.status_code for a in answers] == [200] * 12
+        at_once = overlap([a.json() for a in answers])
+        assert at_once <= 3
+        if at_once == 3:
+            return
+    raise AssertionError("there were never three at once")
 
 
 def busy(node: TestNode) -> int:
@@ -426,18 +457,25 @@ def busy(node: TestNode) -> int:
 
 def test_queue(node: TestNode) -> None:
     node.deploy(SPAN, name="queued", limits='concurrency = 1\nqueue = 2\nqueue_time = "20s"')
+    assert any(_met_a_full_queue(node, seconds) for seconds in LONGER), "they always came too late"
+
+
+def _met_a_full_queue(node: TestNode, seconds: float) -> bool:
+    """Look at a call that meets a full queue; False if the one that runs has ended before."""
     with Callers(node, "t/queued") as callers:
-        running = callers.call({"seconds": 1.0})
-        node.wait_until(lambda: busy(node) == 1)
+        running = callers.call({"seconds": seconds})
+        node.wait_until(lambda: busy(node) == 1 or running.done())
         waiting = [callers.call({"seconds": 0}) for _ in range(2)]
-        node.wait_until(lambda: node.get("/node")["queued"] == 2)
-        refused, seconds = callers.call({"seconds": 0}).result()
-        assert not running.done(), "the machine is too slow for this test"
-        assert seconds < 0.9
+        node.wait_until(lambda: node.get("/node")["queued"] == 2 or running.done())
+        refused, _ = callers.call({"seconds": 0}).result()
+        met = not running.done()
+        assert [c.result()[0].status_code for c in (running, *waiting)] == [200] * 3
+    if met:
+        # It did not wait for the one that ran on.
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
         assert node.outcome(refused) == "throttled"
-        assert [c.result()[0].status_code for c in (running, *waiting)] == [200] * 3
+    return met
 
 
 NOT_WAITING = (
@@ -447,12 +485,17 @@ NOT_WAITING = (
 
 def test_a_queue_of_none_refuses_only_what_would_wait(node: TestNode) -> None:
     node.deploy(SPAN, name="unqueued", limits="concurrency = 1\nqueue = 0")
-    with Callers(node, "t/unqueued") as callers:
-        running = callers.call({"seconds": 0.5})
-        node.wait_until(lambda: busy(node) == 1 or running.done())
-        refused, _ = callers.call({"seconds": 0}).result()
-        assert running.result()[0].status_code == 200
-        assert refused.status_code == 429
+    for seconds in LONGER:
+        with Callers(node, "t/unqueued") as callers:
+            running = callers.call({"seconds": seconds / 2})
+            node.wait_until(lambda running=running: busy(node) == 1 or running.done())
+            refused, _ = callers.call({"seconds": 0}).result()
+            met = not running.done()
+            assert running.result()[0].status_code == 200
+        if met:
+            assert refused.status_code == 429
+            return
+    raise AssertionError("the other one always came too late")
 
 
 def test_the_queue_is_for_calls_beyond_the_concurrency(node: TestNode) -> None:
@@ -464,14 +507,19 @@ def test_the_queue_is_for_calls_beyond_the_concurrency(node: TestNode) -> None:
 
 def test_queue_time(node: TestNode) -> None:
     node.deploy(SPAN, name="patience", limits='concurrency = 1\nqueue_time = "300ms"')
-    with Callers(node, "t/patience") as callers:
-        running = callers.call({"seconds": 1.5})
-        node.wait_until(lambda: busy(node) == 1)
-        refused, seconds = callers.call({"seconds": 0}).result()
-        assert 0.3 <= seconds < 1.2
-        assert refused.status_code == 429
-        assert int(refused.headers["retry-after"]) >= 1
-        assert running.result()[0].status_code == 200
+    for longer in LONGER:
+        with Callers(node, "t/patience") as callers:
+            running = callers.call({"seconds": 1.5 * longer})
+            node.wait_until(lambda running=running: busy(node) == 1 or running.done())
+            refused, seconds = callers.call({"seconds": 0}).result()
+            met = not running.done()
+            assert running.result()[0].status_code == 200
+        if met:
+            assert seconds >= 0.3
+            assert refused.status_code == 429
+            assert int(refused.headers["retry-after"]) >= 1
+            return
+    raise AssertionError("it always came too late to wait")
 
 
 # -- how long it is kept -----------------------------------------------------------------------
