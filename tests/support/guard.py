@@ -15,7 +15,7 @@ from typing import Any
 from support import guard_server
 
 _CHILD = Path(__file__).with_name("guard_child.py")
-_SECONDS = 60
+_SECONDS = 150
 
 
 @dataclass(frozen=True)
