@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from support.node import TestNode
 from support.processes import gateway_of
 
+SHARES_NODE = True
 GOOD = "def handler(event, context):\n    return {}\n"
 BAD = "def handler(event, context):\n    raise RuntimeError('new and wrong')\n"
 
@@ -49,12 +51,10 @@ def called(node: TestNode, *arguments: str) -> tuple[int, str]:
     """Promote a version while it is called; return what the command ended with and said."""
     process = promoting(node, "tried", *arguments, "--weight", "50")
     try:
-        node.wait_until(lambda: live(node, "tried").get("trial") or process.poll() is not None, 30)
-        for _ in range(3000):
-            if process.poll() is not None:
-                break
+        node.wait_until(lambda: live(node, "tried").get("trial") or process.poll() is not None)
+        while process.poll() is None:
             node.invoke({}, function="t/tried")
-            time.sleep(0.02)
+            time.sleep(0.005)
         out, errors = process.communicate(timeout=60)
         return process.returncode, out + errors
     finally:
@@ -62,6 +62,20 @@ def called(node: TestNode, *arguments: str) -> tuple[int, str]:
         process.wait()
 
 
+def promoted(node: TestNode, version: int) -> str:
+    """Promote a good version; return what was said.
+
+    On a busy machine it may get too few calls within so short a time, or be slower by chance.
+    """
+    for seconds in (2, 5, 20, 40):
+        code, said = called(node, str(version), "--watch", str(seconds))
+        if code == 0 or not re.search("are needed|p95", said):
+            break
+    assert code == 0, said
+    return said
+
+
+@pytest.mark.timeout(600)
 def test_a_version_that_fails_is_gone_back_from_and_a_good_one_is_promoted(node: TestNode) -> None:
     for text in (GOOD.format(1), BAD, GOOD.format(3)):
         node.deploy(text, name="tried")
@@ -71,8 +85,7 @@ def test_a_version_that_fails_is_gone_back_from_and_a_good_one_is_promoted(node:
     assert shares(node, "tried") == {1: 100}
     assert {node.invoke({}, function="t/tried").json() for _ in range(10)} == {1}
 
-    code, said = called(node, "3", "--watch", "2")
-    assert code == 0 and "promoted, live is version 3" in said, said
+    assert "promoted, live is version 3" in promoted(node, 3)
     assert {node.invoke({}, function="t/tried").json() for _ in range(10)} == {3}
     moved = node.get("/journal", kind="AliasMoved", limit=1000)["entries"]
     told = str([entry["event"] for entry in moved])
@@ -89,7 +102,7 @@ def test_the_share_ends_by_itself_though_both_who_began_it_and_the_gateway_are_g
         node.deploy(GOOD.format(number), name="g")
     point(node, "g", 1)
     process = promoting(node, "g", "2", "--weight", "50", "--watch", "600")
-    node.wait_until(lambda: live(node, "g").get("trial"), 30)
+    node.wait_until(lambda: live(node, "g").get("trial"))
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
     assert shares(node, "g") == {1: 50, 2: 50}
@@ -117,14 +130,13 @@ def test_events_that_are_kept_are_shared_as_well(node: TestNode) -> None:
     path = f"{node.url}/api/v1/functions/t/tried/aliases/live"
     assert node.client.put(path, json=wanted).status_code == 200
     began = time.time()
-    for _ in range(16):
-        node.invoke({}, function="t/tried", headers={"prefer": "respond-async"})
 
     def versions() -> set[int]:
+        node.invoke({}, function="t/tried", headers={"prefer": "respond-async"})
         asked = {"project": "t", "function": "tried", "since": f"{began:.3f}"}
         return {one["version"] for one in node.get("/invocations", **asked)["invocations"]}
 
-    node.wait_until(lambda: versions() == {1, 3}, 20)
+    node.wait_until(lambda: versions() == {1, 3})
     (one,) = node.get("/metrics", project="t", function="tried")["functions"]
     assert [version["version"] for version in one["versions"]] == [1, 3]
     text = node.client.get(f"{node.url}/metrics").text
