@@ -30,7 +30,7 @@ SHARES_NODE = True
 HOSTILE = Path(__file__).parent.parent / "functions" / "hostile" / "app.py"
 LIMITS = """
 memory = "64MB"
-timeout = "800ms"
+timeout = "20s"
 processes = 16
 open_files = 64
 tmp = "1MB"
@@ -38,22 +38,26 @@ response = "64KB"
 log = "16KB"
 concurrency = 4
 """
+BRIEF = "2s"
+"""For what does not end; all else has the time that it takes on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def hostile(node: TestNode) -> TestNode:
-    """The node with a hostile function, one that is reused, and a bystander."""
+    """The node with a hostile function, others with little time and one that is reused."""
     source = HOSTILE.read_text()
     node.deploy(source, name="hostile", limits=LIMITS, unguarded=True)
-    node.deploy(
-        source,
-        name="reused",
-        settings='isolation = "instance"',
-        limits=LIMITS,
-        unguarded=True,
-    )
+    brief = LIMITS.replace("20s", BRIEF)
+    node.deploy(source, name="brief", limits=brief, unguarded=True)
+    for name, limits in (("reused", LIMITS), ("reused-brief", brief)):
+        node.deploy(
+            source,
+            name=name,
+            settings='isolation = "instance"',
+            limits=limits,
+            unguarded=True,
+        )
     node.deploy(BYSTANDER, name="bystander")
-    node.deploy(source, name="patient", limits=LIMITS.replace("800ms", "5s"), unguarded=True)
     return node
 
 
@@ -92,9 +96,9 @@ def run(
 )
 def test_what_does_not_end_is_ended(hostile: TestNode, do: str) -> None:
     started = time.monotonic()
-    _, error = run(hostile, do, {Outcome.TIMEOUT})
+    _, error = run(hostile, do, {Outcome.TIMEOUT}, function="t/brief")
     assert error["type"] == "Timeout"
-    assert 0.7 < time.monotonic() - started < SLOWEST
+    assert 1.9 < time.monotonic() - started < SLOWEST
 
 
 @pytest.mark.parametrize("do", ["one_big_allocation", "many_small_allocations"])
@@ -105,8 +109,8 @@ def test_allocating_without_end_is_out_of_memory(hostile: TestNode, do: str) -> 
 
 def test_allocating_without_end_in_a_child_is_contained(hostile: TestNode) -> None:
     """The kernel kills the child; the handler may notice, answer, or be killed with it."""
-    with Bystanders(hostile, "t/patient") as bystanders:
-        answer = hostile.invoke({"do": "allocate_in_child"}, function="t/patient")
+    with Bystanders(hostile, "t/hostile") as bystanders:
+        answer = hostile.invoke({"do": "allocate_in_child"}, function="t/hostile")
     bystanders.were_unharmed()
     if answer.status_code != 200:
         assert_sealed(answer, 500)
@@ -114,8 +118,8 @@ def test_allocating_without_end_in_a_child_is_contained(hostile: TestNode) -> No
 
 def test_children_share_the_limit_of_their_instance(hostile: TestNode) -> None:
     """With time enough for all of them to begin and to be killed, also on a busy machine."""
-    with Bystanders(hostile, "t/patient") as bystanders:
-        answer = hostile.invoke({"do": "allocate_in_many_children"}, function="t/patient")
+    with Bystanders(hostile, "t/hostile") as bystanders:
+        answer = hostile.invoke({"do": "allocate_in_many_children"}, function="t/hostile")
     bystanders.were_unharmed()
     if answer.status_code == 200:
         assert answer.json() >= 1, "all of them held more than the instance may"
@@ -190,8 +194,8 @@ def test_an_error_whose_text_exits_is_contained(hostile: TestNode) -> None:
 @pytest.mark.parametrize("do", ["close_socket", "close_socket_and_stay", "forge_half_frame"])
 def test_without_its_socket_it_has_crashed(hostile: TestNode, do: str) -> None:
     started = time.monotonic()
-    run(hostile, do, {Outcome.CRASHED}, function="t/patient")
-    assert time.monotonic() - started < 4.5, "it was not ended before its time was up"
+    run(hostile, do, {Outcome.CRASHED})
+    assert time.monotonic() - started < 15, "it was not ended before its time was up"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ def test_without_its_socket_it_has_crashed(hostile: TestNode, do: str) -> None:
 def test_what_is_no_frame_ends_it_at_once(hostile: TestNode, do: str) -> None:
     started = time.monotonic()
     run(hostile, do, {Outcome.PROTOCOL_VIOLATION})
-    assert time.monotonic() - started < 0.7, "it was not ended before its time was up"
+    assert time.monotonic() - started < 15, "it was not ended before its time was up"
 
 
 @pytest.mark.parametrize(
@@ -251,8 +255,8 @@ def test_a_forged_answer_is_an_answer_and_the_end(hostile: TestNode, do: str) ->
 
 @pytest.mark.parametrize("do", ["flood_stdout", "flood_stderr", "flood_log"])
 def test_a_flood_of_output_is_cut(hostile: TestNode, do: str) -> None:
-    with Bystanders(hostile, "t/hostile") as bystanders:
-        answer = hostile.invoke({"do": do}, function="t/hostile")
+    with Bystanders(hostile, "t/brief") as bystanders:
+        answer = hostile.invoke({"do": do}, function="t/brief")
     bystanders.were_unharmed()
     assert MARKER not in answer.text
     assert hostile.outcome(answer) in ("ok", "timeout")
@@ -297,7 +301,7 @@ def test_nothing_outlives_the_answer(hostile: TestNode, do: str) -> None:
     started = time.monotonic()
     with Bystanders(hostile, "t/hostile") as bystanders:
         answer = hostile.invoke({"do": do}, function="t/hostile")
-        assert time.monotonic() - started < 0.7, "the answer waited for what was left behind"
+        assert time.monotonic() - started < 15, "the answer waited for what was left behind"
         hostile.wait_until(lambda: not processes_named("left-behind"))
     bystanders.were_unharmed()
     assert (answer.status_code, answer.json()) == (200, "done")
@@ -358,17 +362,18 @@ def test_a_huge_result_is_too_large(hostile: TestNode, do: str) -> None:
     ],
 )
 def test_a_reused_instance_fails_alone(hostile: TestNode, do: str, outcome: Outcome) -> None:
-    run(hostile, do, {outcome}, function="t/reused")
-    after = hostile.invoke({"do": "nothing"}, function="t/reused")
+    function = "t/reused-brief" if outcome is Outcome.TIMEOUT else "t/reused"
+    run(hostile, do, {outcome}, function=function)
+    after = hostile.invoke({"do": "nothing"}, function=function)
     assert (after.status_code, after.json()) == (200, "done")
 
 
 def test_a_reused_instance_that_answers_twice_is_ended(hostile: TestNode) -> None:
-    answer = hostile.invoke({"do": "forge_answer_and_stay"}, function="t/reused")
+    answer = hostile.invoke({"do": "forge_answer_and_stay"}, function="t/reused-brief")
     assert answer.json() == "forged"
     # Whoever is sent to it next gets a sealed timeout, and a new instance takes its place.
     hostile.wait_until(
-        lambda: hostile.invoke({"do": "nothing"}, function="t/reused").status_code == 200
+        lambda: hostile.invoke({"do": "nothing"}, function="t/reused-brief").status_code == 200
     )
     hostile.wait_until(lambda: not processes_named("left-forger"))
 
