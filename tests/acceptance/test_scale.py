@@ -10,7 +10,7 @@ import pytest
 
 from support.bundles import make_bundle, publish
 from support.node import TestNode
-from support.processes import children, gateway_of, memory, zygotes_of
+from support.processes import children, gateway_of, memory, processor_seconds, zygotes_of
 from support.shared_node import empty
 
 ECHO = """
@@ -46,7 +46,7 @@ def status(node: TestNode) -> dict[str, int]:
 def idle(node: TestNode) -> TestNode:
     """The module's node, with nothing of other tests on it."""
     empty(node)
-    node.wait_until(lambda: (status(node)["functions"], status(node)["zygotes"]) == (0, 0), 15)
+    node.wait_until(lambda: (status(node)["functions"], status(node)["zygotes"]) == (0, 0))
     return node
 
 
@@ -83,7 +83,7 @@ def _compare(node: TestNode, alone: TestNode, record_property) -> None:
         publish(node, template.declared(name=f"other-{number}", http=(route,)))
     deploying = time.monotonic() - started
     assert status(node)["functions"] == FUNCTIONS + 1
-    node.wait_until(lambda: status(node)["zygotes"] <= 1, 15)
+    node.wait_until(lambda: status(node)["zygotes"] <= 1)
     among_many, by_itself = medians_ms(node, alone)
     grown = memory(gateway, "VmRSS") - resting
     figures = {
@@ -103,19 +103,27 @@ def _compare(node: TestNode, alone: TestNode, record_property) -> None:
         assert answer.json()["path_parameters"] == {"name": "x"}
 
 
-@pytest.mark.alone
 def test_a_restart_with_many_functions_is_quick(fresh_node: TestNode) -> None:
     node = fresh_node
     template = make_bundle(ECHO, name="other", limits='keep = "1s"')
+    few = many = 0.0
     for number in range(60):
         publish(node, template.declared(name=f"other-{number}"))
-    assert node.stop() == 0
-    started = time.monotonic()
-    node.start()
-    assert node.invoke([2], function="t/other-59").json() == [2]
-    assert time.monotonic() - started < 3
+        if number == 0:
+            few = _restarted(node, "t/other-0")
+    many = _restarted(node, "t/other-59")
+    # In seconds of the processor: others may want it as well.
+    assert many < few + 1.0, (few, many)
     assert status(node)["functions"] == 60
     assert status(node)["zygotes"] == 1
+
+
+def _restarted(node: TestNode, function: str) -> float:
+    """Return what a start takes until a function is answered, in seconds of the processor."""
+    assert node.stop() == 0
+    node.start()
+    assert node.invoke([2], function=function).json() == [2]
+    return sum(map(processor_seconds, node.processes()))
 
 
 def test_a_function_goes_to_nothing_after_its_time_and_comes_back(idle: TestNode) -> None:
@@ -124,7 +132,7 @@ def test_a_function_goes_to_nothing_after_its_time_and_comes_back(idle: TestNode
     node.deploy(ECHO, name="brief", limits='keep = "1s"')
     first = node.invoke({}, function="t/brief")
     assert first.status_code == 200
-    node.wait_until(lambda: status(node)["zygotes"] == 0, 6)
+    node.wait_until(lambda: status(node)["zygotes"] == 0)
     assert (status(node)["spares"], status(node)["memory_reserved"]) == (0, 0)
     # What is left is the blank zygote that waits for whoever comes first.
     node.wait_until(lambda: len(zygotes_of(supervisor)) <= 1)
@@ -132,19 +140,33 @@ def test_a_function_goes_to_nothing_after_its_time_and_comes_back(idle: TestNode
     again = node.invoke({}, function="t/brief")
     assert again.status_code == 200
     assert node.get(f"/invocations/{again.headers['x-request-id']}")["cold"] is True
-    warm = node.invoke({}, function="t/brief")
-    assert node.get(f"/invocations/{warm.headers['x-request-id']}")["cold"] is False
+    # A busy machine may take longer than that from one call to the next.
+    assert any(_is_warm_soon_after(node, "t/brief") for _ in range(10))
+
+
+def _is_warm_soon_after(node: TestNode, function: str) -> bool:
+    """Tell whether the second of two calls finds what the first has started."""
+    node.invoke({}, function=function)
+    warm = node.invoke({}, function=function)
+    return node.get(f"/invocations/{warm.headers['x-request-id']}")["cold"] is False
 
 
 def test_a_call_keeps_it_in_memory(idle: TestNode) -> None:
     node = idle
     node.deploy(ECHO, name="kept", limits='keep = "2s"')
-    end = time.monotonic() + 4
-    while time.monotonic() < end:
+    # For twice as long as it is kept, by calls that come in time: a busy machine may be late.
+    last = began = time.monotonic()
+    while time.monotonic() < began + 4:
         answer = node.invoke({}, function="t/kept")
+        cold = node.get(f"/invocations/{answer.headers['x-request-id']}")["cold"]
+        if time.monotonic() - last > 2:
+            began = time.monotonic()
+        elif began != last:
+            assert cold is False
+        last = time.monotonic()
         assert status(node)["zygotes"] == 1
         time.sleep(0.3)
-    assert node.get(f"/invocations/{answer.headers['x-request-id']}")["cold"] is False
+    assert cold is False
 
 
 def test_spares_follow_the_calls_and_go_with_them(idle: TestNode) -> None:
@@ -152,9 +174,9 @@ def test_spares_follow_the_calls_and_go_with_them(idle: TestNode) -> None:
     node.deploy(ECHO, name="busy")
     for number in range(60):
         assert node.invoke(number, function="t/busy").json() == number
-    node.wait_until(lambda: status(node)["spares"] >= 2, 3)
+    node.wait_until(lambda: status(node)["spares"] >= 2)
     assert status(node)["spares"] <= 8
-    node.wait_until(lambda: status(node)["spares"] == 0, 15)
+    node.wait_until(lambda: status(node)["spares"] == 0)
     assert status(node)["zygotes"] == 1
     assert (status(node)["instances"], status(node)["memory_reserved"]) == (0, 0)
     for zygote in zygotes_of(node.process.pid if node.process else 0):

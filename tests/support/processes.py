@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,12 @@ def zygotes_of(supervisor: int) -> list[int]:
         for init in children(base)
         for zygote in children(init)
     ]
+
+
+def processor_seconds(pid: int) -> float:
+    """Return what a process has used of the processor, with those below it that have ended."""
+    fields = _stat(pid)
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 def memory(pid: int, field: str) -> int:
