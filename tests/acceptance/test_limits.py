@@ -271,7 +271,6 @@ def held_back(node: TestNode) -> float | None:
     return sum(found) if found else None
 
 
-@pytest.mark.alone
 def test_cpu_of_a_whole_core(node: TestNode) -> None:
     """The same loop without the small limit gets more, so the limit is what held it."""
     node.deploy(PROBE, name="whole-core", limits="cpu = 1.0\ntimeout = '5s'", unguarded=True)

@@ -94,7 +94,7 @@ def running(node: TestNode) -> TestNode:
     """Start it where a test has stopped it, and have it answer."""
     if node.process is None:
         node.start()
-    node.wait_until(lambda: answers(node), 15)
+    node.wait_until(lambda: answers(node))
     return node
 
 
@@ -129,7 +129,7 @@ def test_a_vault_that_hangs_answers_no_secret(filled: TestNode) -> None:
         assert answer.status_code >= 500
     finally:
         os.kill(vault, signal.SIGCONT)
-    node.wait_until(lambda: answers(node), 40)
+    node.wait_until(lambda: answers(node))
 
 
 def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled: TestNode) -> None:
@@ -144,7 +144,7 @@ def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled:
             vault = process(node.part("vault"))
             os.kill(vault.pid, signal.SIGKILL)
             node.wait_until(lambda dead=vault: not dead.lives)
-            node.wait_until(lambda: answers(node), 15)
+            node.wait_until(lambda: answers(node))
         load.more(20)
     wrong = [c for c in load.failed + reading.failed if c.status is not None and c.status < 500]
     assert wrong == [], "a call while the vault was dead got neither an answer nor an error"
@@ -166,11 +166,11 @@ def test_a_vault_that_loses_its_key_file_keeps_the_node_down_until_it_is_back(
     os.kill(node.part("vault"), signal.SIGKILL)
     told = f"There is no file {node.master_key}"
     # Tried again less and less often, so that its log is not flooded.
-    node.wait_until(lambda: node.errors.read_text().count(told) >= 3, 20)
+    node.wait_until(lambda: node.errors.read_text().count(told) >= 3)
     assert not answers(node)
     assert node.errors.read_text().count(told) <= 12
     hidden.rename(node.master_key)
-    node.wait_until(lambda: answers(node), 40)
+    node.wait_until(lambda: answers(node))
 
 
 @pytest.mark.parametrize(
