@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from support.node import TestNode
+from support.processes import processor_seconds
 
 SHARES_NODE = True
 CONTRACT = {
@@ -47,9 +47,10 @@ def deployed(node: TestNode) -> None:
     ids=["a pattern that backtracks", "sixty levels", "fifty thousand names"],
 )
 def test_no_event_keeps_the_node_busy(node: TestNode, event: object) -> None:
-    started = time.monotonic()
+    gateway = node.part("gateway")
+    before = processor_seconds(gateway)
     assert node.invoke(event, function="events/f").status_code == 400
-    assert time.monotonic() - started < 5
+    assert processor_seconds(gateway) - before < 5
     assert node.invoke({}, function="events/f").status_code == 200
 
 
