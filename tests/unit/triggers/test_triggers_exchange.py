@@ -535,7 +535,7 @@ def test_a_disconnect_does_not_cancel_the_handler(reset: bool) -> None:
                 await asyncio.sleep(0.02)
             assert served.running == 1
             gate.set()
-            await asyncio.wait_for(finished.wait(), 5)
+            await asyncio.wait_for(finished.wait(), 60)
             await served.settled()
             assert served.errors == []
 
@@ -673,7 +673,7 @@ def test_close_forgets_a_handler_that_had_not_begun() -> None:
 
     async def main() -> None:
         nonlocal served
-        async with asyncio.timeout(10), serving(body_limit=body_limit) as served:
+        async with asyncio.timeout(60), serving(body_limit=body_limit) as served:
             client = await served.connect()
             await client.send(GET)
             assert await client.closed()

@@ -134,7 +134,7 @@ def test_what_waits_for_its_turn_holds_no_body_and_ends_with_the_server() -> Non
                 context.pace.delay(LOCAL, context.loop.time())
             client = await served.connect()
             await client.send(POST % 1000 + BODY)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not served.requests:
                     await asyncio.sleep(0.005)
             await asyncio.sleep(0.02)

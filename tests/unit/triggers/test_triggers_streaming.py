@@ -200,7 +200,7 @@ def test_parts_are_sent_over_tls_as_they_come(parts: int) -> None:
         async with serving(answering(body()), tls=lambda: own) as served:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=trusting)
             writer.write(GET)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 for _ in range(parts):
                     await reader.readuntil(b"3\r\nnow\r\n")
                 gate.set()
@@ -389,7 +389,7 @@ def test_a_stream_that_ends_while_the_server_drains_holds_it_up_no_longer() -> N
             assert not draining.done()
             gate.set()
             assert (await client.response()).body == b"now"
-            assert await asyncio.wait_for(draining, 5) == 0
+            assert await asyncio.wait_for(draining, 60) == 0
             client.close()
 
     run(main())
@@ -415,7 +415,7 @@ def test_who_reads_no_more_of_a_stream_does_not_hold_up_a_server_that_drains(bef
             draining = asyncio.ensure_future(served.server.drain(20))
             response = await asyncio.wait_for(reading.response(), 15)
             assert len(response.body) == 300 * 65536, "who reads gets all"
-            await asyncio.wait_for(draining, 5)
+            await asyncio.wait_for(draining, 60)
             stalled.close()
             reading.close()
 
