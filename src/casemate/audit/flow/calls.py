@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from casemate.audit.flow import container_methods, names, outside, texts
+from casemate.audit.flow import container_methods, formats, names, outside, texts
 from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Class, Instance, Mapping, Sequence, State, merged
@@ -221,6 +221,7 @@ def of_text(
                 return _field(reader, found, rest, state, node)
 
             return texts.formatted(pattern, given.places, given.named, look, state)
+        formats.chosen(reader, value, given, state, node)
     if isinstance(value, Const):
         known = _of_known(reader, value, name, given, state)
         if known is not None:

@@ -8,10 +8,12 @@ from typing import TypeAlias
 
 from casemate.audit.flow import characters
 from casemate.audit.flow.ports import Arguments, Reader
-from casemate.audit.flow.state import State
+from casemate.audit.flow.state import Sequence, State
 from casemate.audit.flow.values import (
     External,
+    Ref,
     Taint,
+    Tup,
     Unknown,
     Value,
     known_text,
@@ -56,17 +58,44 @@ def by_method(reader: Reader, test: ast.Call, function: ast.Attribute, state: St
         learn_normal(value, state)
 
 
+def by_other_start(
+    reader: Reader, test: ast.Call, function: ast.Attribute, state: State
+) -> None:
+    """Learn where `x.startswith("//")` does not hold: an address of another host begins so."""
+    if function.attr != "startswith" or not test.args:
+        return
+    scratch = state.copy()
+    value = reader.evaluate(function.value, scratch)
+    texts = _texts(reader.evaluate(test.args[0], scratch), scratch)
+    signs = frozenset(f"not {text}" for text in texts if text in _OTHER_HOSTS)
+    if signs:
+        learn_of(shallow(value), state, NOTHING, signs)
+
+
+_OTHER_HOSTS = ("//", "/\\")
+"""How an address begins that has a host and no scheme; browsers read `\\` as `/`."""
+
+
+def _texts(value: Value, state: State) -> list[str]:
+    """Return a known text, or those of a tuple in which every one is known."""
+    thing = state.things.get(value.number) if isinstance(value, Ref) else value
+    items = thing.items if isinstance(thing, (Tup, Sequence)) else (value,)
+    texts = [known_text(item) for item in items or ()]
+    return [text for text in texts if text is not None] if None not in texts else []
+
+
 def _by_ends(value: Value, given: Value, name: str, state: State) -> None:
     text = known_text(given)
     taints = shallow(value)
-    if text in QUOTES:
+    if text in (*QUOTES, "/"):
         learn_of(taints, state, NOTHING, frozenset((f"{name} {text}",)))
     if name == "endswith" or state.deep(given):
         return
     learn_normal(value, state)
     if text is None or text.strip("/"):
         learn_of(taints, state, NOTHING, frozenset(("object",)))
-    if text is not None and _names_host(text):
+    starts = _texts(given, state)
+    if starts and all(map(_names_host, starts)):
         learn_of(taints, state, NOTHING, frozenset(("url", "redirect")))
 
 

@@ -12,6 +12,7 @@ from casemate.audit.flow.checks import (
     QUOTES,
     Ways,
     by_method,
+    by_other_start,
     by_signature,
     learn_normal,
     learn_of,
@@ -332,6 +333,8 @@ def _call(reader: Reader, test: ast.Call, state: State) -> Ways:
     ways = _ways(truth(value), state)
     if ways[0] is not None and isinstance(test.func, ast.Attribute):
         by_method(reader, test, test.func, ways[0])
+    if ways[1] is not None and isinstance(test.func, ast.Attribute):
+        by_other_start(reader, test, test.func, ways[1])
     if ways[0] is not None and ast.unparse(test.func).endswith("compare_digest"):
         by_signature(reader, test, ways[0])
     _learn_from_match(value, ways[0])

@@ -63,6 +63,7 @@ def bool_op(reader: Reader, node: ast.BoolOp, state: State) -> Value:
     """Read `a and b`, `a or b`: the later ones only where the earlier ones do not decide."""
     decisive = isinstance(node.op, ast.Or)
     found: list[Value] = []
+    ended: list[State] = []
     at: State | None = state
     for number, each in enumerate(node.values):
         if at is None:
@@ -72,10 +73,16 @@ def bool_op(reader: Reader, node: ast.BoolOp, state: State) -> Value:
         last = number == len(node.values) - 1
         if last or known is None or known is decisive:
             found.append(_of_truth(value, decisive) if not last else value)
-        if known is decisive:
+        if last or known is decisive:
+            ended.append(at)
             break
-        if not last:
-            at = reader.decide(each, at.copy())[1 if decisive else 0]
+        ways = reader.decide(each, at.copy())
+        over, at = ways if decisive else ways[::-1]
+        if over is not None and known is None:
+            ended.append(over)
+    after = merged(ended)
+    if after is not None and after is not state:
+        state.become(after)  # what a later one has made is there afterwards
     return join(*found) if found else ANY_BOOL
 
 

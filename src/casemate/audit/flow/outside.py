@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from casemate.audit.flow import checks, definitions, frameworks, texts
+from casemate.audit.flow import checks, definitions, formats, frameworks, texts
 from casemate.audit.flow.library import (
     clean,
     contexts,
@@ -352,6 +352,8 @@ def _of_data(
         return Unknown(receiver.taints, "", f"{receiver.path}.{name}()"[:_LONGEST])
     if name in ("format", "join"):
         extra = few(t for each in given.all() for t in state.deep(each))
+        if name == "format":
+            formats.chosen(reader, receiver, given, state, node)
         return Text((few(receiver.taints | extra),))
     if name == "save" and ".files" in receiver.path:
         telling.tell(reader, "path", f"{receiver.path}.save", given.get(0, "dst"), state, node)

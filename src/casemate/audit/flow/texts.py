@@ -67,8 +67,14 @@ def derived(taints: Taints, state: State, how: object, *, part: bool) -> Taints:
         if part:
             out.append(taint.formed((form, *taint.forms[:6]), taint.without))
         else:
-            out.append(taint.formed((form,), frozenset()))
+            signed = state.known_of(taint)[1] & _LASTING
+            new = taint.formed((form,), frozenset())
+            out.append(replace(new, safe=new.safe | signed) if signed - new.safe else new)
     return few(out)
+
+
+_LASTING = frozenset(("deserialisation",))
+"""What is so of data in every form: who has the key has signed it, however it is decoded."""
 
 
 def parts_of(value: Value, state: State) -> tuple[str | Taints, ...]:

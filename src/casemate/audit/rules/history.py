@@ -35,7 +35,7 @@ def _history(subject: Subject) -> Iterator[Hit]:
             severity = severity.shifted(-1)
         yield Hit(
             place=Place(each.file, each.secret.line, each.secret.column),
-            text=f"{each.secret.what}was in {each.file} in commit {each.commit[:12]}: {where}",
+            text=f"{each.secret.what} was in {each.file} in commit {each.commit[:12]}: {where}",
             subject=f"{each.secret.kind} {each.file} {each.commit[:12]}",
             severity=Severity.LOW if is_test(each.file) else severity,
         )

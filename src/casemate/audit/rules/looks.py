@@ -50,3 +50,19 @@ def argument(call: ast.Call, name: str) -> ast.expr | None:
 def is_value(node: ast.AST | None, value: object) -> bool:
     """Tell whether a node is this constant, written out."""
     return isinstance(node, ast.Constant) and node.value is value
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def scopes(file: PythonFile) -> Iterator[list[ast.AST]]:
+    """Yield what stands in each function, and outside of all, without the functions within."""
+    waiting: list[ast.AST] = [file.tree]
+    for outer in waiting:  # which grows meanwhile
+        found: list[ast.AST] = list(ast.iter_child_nodes(outer))
+        for node in found:  # which grows, too
+            if isinstance(node, _FUNCTIONS):
+                waiting.append(node)
+            else:
+                found += ast.iter_child_nodes(node)
+        yield found

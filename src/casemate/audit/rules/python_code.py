@@ -35,10 +35,10 @@ from casemate.audit.rules.python_dangers import (
     weak_hash,
     yaml,
 )
+from casemate.audit.rules.logged_secrets import logged_secrets
 from casemate.audit.rules.python_disclosures import (
     logged_environment,
     logged_events,
-    logged_secrets,
     returned_environment,
     returned_errors,
     returned_traces,

@@ -214,14 +214,27 @@ def weak_hash(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
         if name in ("hashlib.md5", "hashlib.sha1") and not is_value(
             argument(call, "usedforsecurity"), False
         ):
-            names = {n.id.lower() for a in call.args for n in walk(a) if isinstance(n, ast.Name)}
-            if any("passw" in n or "secret" in n or "token" in n for n in names):
+            named = {n.id.lower() for a in call.args for n in walk(a) if isinstance(n, ast.Name)}
+            if any("passw" in n or "secret" in n or "token" in n for n in named) or any(
+                "passw" in part.lower() for a in call.args for part in _keys_in(a)
+            ):
                 yield call, f"{name} is not a hash for passwords"
     for node in file.nodes:
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
             one, other = (_parts_of(each) for each in (node.left, node.comparators[0]))
             if plain_passwords.are_compared(one, other, _SENT):
                 yield node, plain_passwords.KEPT
+
+
+def _keys_in(node: ast.AST) -> Iterator[str]:
+    """Yield what is asked for by name: `password` of `form["password"]` and `user.password`."""
+    for each in walk(node):
+        if isinstance(each, ast.Attribute):
+            yield each.attr
+        elif isinstance(each, ast.Subscript):
+            yield str(getattr(each.slice, "value", ""))
+        elif isinstance(each, ast.Call) and getattr(each.func, "attr", "") == "get":
+            yield from (str(getattr(argument, "value", "")) for argument in each.args[:1])
 
 
 _SENT = frozenset(("cls", "environ", "data", "json", "os", "app"))

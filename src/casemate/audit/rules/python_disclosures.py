@@ -7,18 +7,34 @@ import re
 from collections.abc import Iterator, Set
 
 from casemate.audit.code.reading import PythonFile
-from casemate.audit.rules.looks import EVENTS, SECRETIVE
+from casemate.audit.rules.looks import EVENTS, is_value, scopes
 from casemate.audit.syntax import walk
 
-_LOGGERS = re.compile(
-    r"^(?:print|logging\.\w+|(?:\w*log(?:ger)?|LOG(?:GER)?)\.(?:debug|info|warning|warn|error|exception|critical|log|msg))$|^(?:self|app|current_app)\.logg?er\.\w+$"
+LOGGERS = re.compile(
+    r"^(?:print|logging\.\w+|(?:\w*log(?:ger)?|LOG(?:GER)?)\.(?:debug|info|warning|warn|error|exception|critical|log|msg))$|^(?:self|app|current_app)\.logg?er\.\w+$|^(?:context|ctx)\.log\.\w+$"
 )
 
 
-def _caught(file: PythonFile) -> Iterator[tuple[ast.ExceptHandler, str]]:
+def _caught(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     for node in file.nodes:
         if isinstance(node, ast.ExceptHandler) and node.name:
             yield node, node.name
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.args:
+            if any(map(_takes_every_error, node.decorator_list)):
+                yield node, node.args.args[-1].arg
+
+
+_TAKING = ("errorhandler", "app_errorhandler", "exception_handler", "error_handler")
+"""Decorators of frameworks whose function answers for an error, its last argument."""
+
+
+def _takes_every_error(decorator: ast.expr) -> bool:
+    """Tell whether a function is what answers for each error, not only for the code's own ones."""
+    if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+        return False
+    kind = decorator.args[0] if decorator.args else None
+    every = getattr(kind, "id", "") in ("Exception", "BaseException") or is_value(kind, 500)
+    return decorator.func.attr in _TAKING and every
 
 
 def _tells(value: ast.AST, name: str, aliases: set[str]) -> bool:
@@ -62,19 +78,34 @@ def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 yield node, "the text of an exception is in the answer"
 
 
+_TRACES = ("traceback.format_exc", "traceback.format_exception", "sys.exc_info")
+
+
 def returned_traces(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find answers that hold a trace."""
+    """Find answers that hold a trace, or a name that was given one."""
     if "traceback" not in file.text and "exc_info" not in file.text:
         return
-    for node in file.nodes:
-        if isinstance(node, ast.Return) and node.value is not None:
-            for each in walk(node.value):
-                if isinstance(each, ast.Call) and file.name(each.func) in (
-                    "traceback.format_exc",
-                    "traceback.format_exception",
-                    "sys.exc_info",
-                ):
-                    yield node, "the trace of an exception is in the answer"
+    for nodes in scopes(file):
+        names = _named_traces(file, nodes)
+        for node in nodes:
+            if isinstance(node, ast.Return) and node.value is not None:
+                measured = _measured(node.value)
+                for each in walk(node.value):
+                    made = isinstance(each, ast.Call) and file.name(each.func) in _TRACES
+                    held = isinstance(each, ast.Name) and each.id in names
+                    if made or (held and id(each) not in measured):
+                        yield node, "the trace of an exception is in the answer"
+
+
+def _named_traces(file: PythonFile, nodes: list[ast.AST]) -> set[str]:
+    """Return the names that are given a trace."""
+    found = set[str]()
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            called = [each.func for each in walk(node.value) if isinstance(each, ast.Call)]
+            if any(file.name(each) in _TRACES for each in called):
+                found |= {e.id for t in node.targets for e in walk(t) if isinstance(e, ast.Name)}
+    return found
 
 
 def _whole(node: ast.AST) -> bool:
@@ -108,7 +139,7 @@ def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find whole events that are logged."""
     inside = _handlers(file) if any(word in file.text for word in EVENTS) else set()
     for call, name in file.calls() if inside else ():
-        if call.lineno in inside and _LOGGERS.match(name) and any(map(_whole, call.args)):
+        if call.lineno in inside and LOGGERS.match(name) and any(map(_whole, call.args)):
             yield call, "the whole event is logged"
 
 
@@ -166,7 +197,7 @@ def _named_only(node: ast.AST) -> Iterator[ast.expr]:
 def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find where the whole environment is logged."""
     for call, name in file.calls():
-        if _LOGGERS.match(name) and any(_whole_environment(file, a) for a in call.args):
+        if LOGGERS.match(name) and any(_whole_environment(file, a) for a in call.args):
             yield call, "the whole environment is logged, with the function's credentials"
 
 
@@ -179,24 +210,6 @@ def returned_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             and _whole_environment(file, node.value, _given_on(node.value))
         ):
             yield node, "the whole environment is in the answer, with the function's credentials"
-
-
-def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find variables named like secrets that are logged."""
-    for call, name in file.calls():
-        if _LOGGERS.match(name):
-            for argument in (*call.args, *(k.value for k in call.keywords)):
-                measured = _measured(argument)
-                for each in walk(argument):
-                    found = (
-                        each.id
-                        if isinstance(each, ast.Name)
-                        else each.attr
-                        if isinstance(each, ast.Attribute)
-                        else ""
-                    )
-                    if found and SECRETIVE.match(found) and id(each) not in measured:
-                        yield call, f"{found[:40]} is logged"
 
 
 def _measured(argument: ast.AST) -> set[int]:

@@ -57,6 +57,9 @@ _AFTER = re.compile(
     r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?::\s{0,4}[A-Za-z_][\w.]{0,30}\s{0,4}(?==))?"
     r"(?:=>|[:=])\s{0,4}(?P<quote>[\"'`])(?P<value>[^\"'`\s\\]{8,200})(?P=quote)"
 )
+_AFTER_PLAIN = re.compile(
+    r"(?P<rest>[A-Za-z0-9_]{0,20})=(?P<value>[^\"'`\s\\]{8,200})[ \t]{0,20}(?:\r?\n|\Z)"
+)
 _WORDS = re.compile(r"[/.]?[A-Za-z]++[0-9]{0,3}(?:[ _./:@-]{1,3}[A-Za-z]++[0-9]{0,3})*+")
 """Words, paths and names, with numbers behind them."""
 _MIN_BITS = 3.2
@@ -78,9 +81,16 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 def secrets_in(
-    text: str, *, named: bool = True, more: Callable[[], None] = lambda: None
+    text: str,
+    *,
+    named: bool = True,
+    plain: bool = False,
+    more: Callable[[], None] = lambda: None,
 ) -> Iterator[Secret]:
-    """Yield the secrets in a text, in one pass for each shape; call `more` if it ends before."""
+    """Yield the secrets in a text, in one pass for each shape; call `more` if it ends before.
+
+    `plain`: of a file in which values stand without quotes, `DB_PASSWORD=...`.
+    """
     lines = _Lines(text)
     count = 0
     covered: list[tuple[int, int]] = []
@@ -98,6 +108,8 @@ def secrets_in(
         return
     for word in _WORD.finditer(text):
         match = _AFTER.match(text, word.end())
+        if match is None and plain:
+            match = _AFTER_PLAIN.match(text, word.end())
         if match is None:
             continue
         start, value = match.start("value"), match["value"]

@@ -78,7 +78,14 @@ def found_in(subject: Subject, name: str, text: str) -> list[Secret]:
     """Return the secrets in the text of a file."""
     named = not is_test(name) and not name.endswith((".txt", ".xml", ".json"))
     what = "more values look like secrets than are checked: the rest is not audited"
-    return list(secrets_in(text, named=named, more=partial(subject.workspace.note, name, what)))
+    more = partial(subject.workspace.note, name, what)
+    return list(secrets_in(text, named=named, plain=_is_plain(name), more=more))
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether values stand in a file as they are, without quotes: `.env`, `prod.env`."""
+    last = name.rpartition("/")[2]
+    return last.endswith(".env") or last.startswith(".env")
 
 
 def secrets_of(subject: Subject, name: str, text: str) -> list[Secret]:

@@ -199,6 +199,8 @@ def _url(before: str, after: str, without: Known, safe: Known) -> bool:
 def _redirect(before: str, after: str, without: Known, safe: Known) -> bool:
     if before in ("/", "//", "\\"):
         return not {"/", "\\"} & without
+    if not before and "startswith /" in safe and "not //" in safe:
+        return "\\" not in without and "not /\\" not in safe
     if not before and "://" not in before:
         return not {"/", ":"} <= without
     return _url(before, after, without, safe)

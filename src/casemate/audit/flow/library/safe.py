@@ -178,9 +178,14 @@ def noted(taints: Iterable[Taint], name: str) -> Taints:
     return few(replace(taint, seen=(*taint.seen, name)[-6:]) for taint in taints)
 
 
+_OUTSIDE = {"\\D": "[^\\d]", "\\W": "[^\\w]", "\\s": "[\\s]"}
+"""Classes of characters that are written without brackets."""
+
+
 def replacing(pattern: str, by: str) -> frozenset[str]:
     """Return what a text cannot have after `re.sub("[^a-z]", by, text)`."""
     kept = pattern.removesuffix("+").removesuffix("*")
+    kept = _OUTSIDE.get(kept, kept)
     if not (kept.startswith("[") and kept.endswith("]")) or "\\g" in by:
         return frozenset()
     if kept.startswith("[^"):

@@ -135,6 +135,15 @@ def _yaml(
     return False
 
 
+def _torch(
+    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
+) -> bool | None:
+    if given.named.get("weights_only") != TRUE:
+        tell(reader, "deserialisation", name, given.get(0, "f"), state, node)
+    tell(reader, "path", name, given.get(0, "f"), state, node, "medium")
+    return True
+
+
 def _numpy(
     reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
 ) -> bool | None:
@@ -255,11 +264,22 @@ def _log(
     root = name.partition(".")[0]
     if root not in ("logging", "structlog", "loguru", "flask", "aws_lambda_powertools", "app"):
         return None
-    for value in given.places:
+    filled = _filled(known_text(given.places[0]) or "") if given.places else []
+    for number, value in enumerate(given.places):
         is_text = isinstance(value, Text) or (isinstance(value, Unknown) and textual(value))
+        if not is_text and 0 < number <= len(filled):
+            is_text = filled[number - 1] == "s"  # str() of a text is the text itself
+        if 0 < number <= len(filled) and filled[number - 1] != "s":
+            continue
         if is_text and tell(reader, "log", name, value, state, node, "low"):
             break
     return True
+
+
+def _filled(pattern: str) -> list[str]:
+    """Return how each argument is put into a pattern of `logging`: `s`, `r`, `d`."""
+    parts = pattern.replace("%%", "").split("%")[1:]
+    return [part.lstrip("-+ #0123456789.")[:1] for part in parts]
 
 
 def _boto(
@@ -291,6 +311,7 @@ _EXACT: dict[str, Check] = {
     ),
     **dict.fromkeys(("yaml.load", "yaml.load_all", "ruamel.yaml.load"), _yaml),
     "numpy.load": _numpy,
+    "torch.load": _torch,
     **dict.fromkeys(
         (
             *(

@@ -70,7 +70,7 @@ deserialisation 0 file,fp  pickle.load cPickle.load _pickle.load dill.load cloud
 deserialisation 0 file,fp  pickle.Unpickler
 deserialisation 0 bytes,data  marshal.loads marshal.load shelve.open jsonpickle.decode
 deserialisation 0 bytes,data  jsonpickle.loads
-deserialisation 0 string  jsonpickle.unpickler.decode pandas.read_pickle joblib.load torch.load
+deserialisation 0 string  jsonpickle.unpickler.decode pandas.read_pickle joblib.load
 deserialisation 0 stream  yaml.unsafe_load yaml.unsafe_load_all yaml.full_load yaml.full_load_all
 path 0 file,path,filename,name  builtins.open io.open codecs.open os.open os.remove os.unlink
 path 0 file,path,filename,name  os.rmdir
@@ -86,7 +86,7 @@ path 0 filename,file  lzma.open zipfile.ZipFile tarfile.open fileinput.input lin
 path 0 path_or_file,filename_or_fp,path  flask.send_file aiofiles.open glob.glob glob.iglob
 path 0 path,filename  starlette.responses.FileResponse fastapi.responses.FileResponse
 path 0 path,filename  anyio.open_file
-path 0 path  django.http.FileResponse numpy.load numpy.loadtxt numpy.save runpy.run_path
+path 0 path  django.http.FileResponse torch.load numpy.load numpy.loadtxt numpy.save runpy.run_path
 path 0 filepath_or_buffer,io,path  pandas.read_csv pandas.read_excel pandas.read_json
 path 0 filepath_or_buffer,io,path  pandas.read_parquet
 path 0 fp,filename  PIL.Image.open ctypes.CDLL ctypes.cdll.LoadLibrary
@@ -168,6 +168,8 @@ nosql 0 filter,spec  find_one_and_replace distinct remove update group map_reduc
 nosql 0 script  eval register_script | redis valkey
 path 0 path,filename  saveas save download_file | werkzeug
 path 2 Filename  download_file | boto3
+path 0 Filename  upload_file | boto3
+path 0 filename  download_to_filename upload_from_filename | google
 path 1 path  extract | zipfile tarfile
 url 0 url  open | mechanize selenium
 url 0 url  get | selenium
