@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from casemate.audit.model import Dependency, Place, Platform
 from casemate.audit.rule import Subject
+from casemate.audit.rules.project_packages import is_lock, of_lock, of_pipfile, of_project, plain
 
 _LINE = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,100})(?:\[[^\]\n]{0,200}\])?\s{0,4}(?P<wanted>[=<>!~][^;#\n]{0,200})?"
@@ -30,18 +31,30 @@ _MAX_LINES = 5_000
 def dependencies(subject: Subject) -> tuple[Dependency, ...]:
     """Return what the application's files ask for: read once for all rules."""
     folder = subject.application.place.file.rpartition("/")[0] or "."
-    return subject.code.once("dependencies", folder, lambda: tuple(_asked_for(subject, folder)))
+    return subject.code.once("dependencies", folder, lambda: _told_once(subject, folder))
+
+
+def _told_once(subject: Subject, folder: str) -> tuple[Dependency, ...]:
+    """Return what is asked for; what a lock repeats of the file beside it is told there."""
+    found = tuple(_asked_for(subject, folder))
+    asked = {_key(each) for each in found if not is_lock(_last(each))}
+    return tuple(each for each in found if not (is_lock(_last(each)) and _key(each) in asked))
+
+
+def _last(each: Dependency) -> str:
+    return each.place.file.rpartition("/")[2]
+
+
+def _key(each: Dependency) -> tuple[str, str, str]:
+    return each.place.file.rpartition("/")[0], each.name, each.version
 
 
 def _asked_for(subject: Subject, folder: str) -> Iterator[Dependency]:
     count = 0
     for name in subject.workspace.under(folder):
         last = name.rpartition("/")[2]
-        if re.fullmatch(r"requirements[\w.-]{0,40}\.txt", last):
-            read = _requirements
-        elif last == "package.json":
-            read = _package
-        else:
+        read = _reader(name, last)
+        if read is None:
             continue
         count += 1
         if count > _MAX_FILES:
@@ -49,6 +62,24 @@ def _asked_for(subject: Subject, folder: str) -> Iterator[Dependency]:
             subject.workspace.note(folder, what)
             return
         yield from read(subject, name)
+
+
+_Reader = Callable[[Subject, str], Iterator[Dependency]]
+
+
+def _reader(name: str, last: str) -> _Reader | None:
+    """Return what reads a file, by its name; None for files that ask for no packages."""
+    if re.fullmatch(r"requirements[\w.-]{0,40}\.txt", last):
+        return _requirements
+    if last.endswith(".txt") and f"/{name}".endswith(f"/requirements/{last}"):
+        return _requirements
+    if is_lock(last):
+        return of_lock
+    return {
+        "package.json": _package,
+        "pyproject.toml": of_project,
+        "Pipfile": of_pipfile,
+    }.get(last)
 
 
 def _requirements(subject: Subject, name: str) -> Iterator[Dependency]:
@@ -74,13 +105,13 @@ def _requirements(subject: Subject, name: str) -> Iterator[Dependency]:
             continue
         wanted = (match["wanted"] or "").strip()
         pinned = _PINNED.fullmatch(wanted)
-        plain = re.sub(r"[-_.]+", "-", match["name"]).lower()
+        known = plain(match["name"])
         yield Dependency(
             ecosystem="pypi",
-            name=plain if not bare.startswith(("git+", "http")) else bare[:100],
+            name=known if not bare.startswith(("git+", "http")) else bare[:100],
             wanted=wanted,
-            version=pinned[1] if pinned else locked.get(plain, ""),
-            hashed="--hash" in bare or plain in locked,
+            version=pinned[1] if pinned else locked.get(known, ""),
+            hashed="--hash" in bare or known in locked,
             origin=address[1] if address else "",
             development=development,
             place=place,
@@ -97,7 +128,7 @@ def _locked(subject: Subject, name: str) -> dict[str, str]:
     folder = name.rpartition("/")[0] or "."
     locks = [
         {
-            re.sub(r"[-_.]+", "-", match["name"]).lower(): pinned[1]
+            plain(match["name"]): pinned[1]
             for _, line in _joined(subject.workspace.text(file) or "")
             if "--hash=" in line
             and (match := _LINE.match(line.partition(" ")[0]))

@@ -155,7 +155,7 @@ def _advised(subject: Subject) -> Iterator[Hit]:
     for each in dependencies(subject):
         kind = {"pypi": Ecosystem.PYPI, "npm": Ecosystem.NPM}.get(each.ecosystem)
         name = normalised(kind, each.name) if kind is not None and each.version else None
-        if kind is not None and name is not None:
+        if kind is not None and name is not None and (name, each.version) not in where:
             packages.append(Package(ecosystem=kind, name=name, version=each.version))
             where[name, each.version] = each
     if not packages:

@@ -88,6 +88,8 @@ class PythonPart:
         """Take a function whose handler is in a file."""
         self.any = self.any or function
         shape = _SHAPES.get(function.platform)
+        if shape == "cloud-http" and all(each.kind != "http" for each in function.triggers):
+            shape = "cloud-event"
         self._know(path, name, function)
         if shape is None or not name or path not in self.texts:
             return
