@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from casemate.audit.flow import container_methods, formats, names, outside, texts
+from casemate.audit.flow import container_methods, formats, models, names, outside, texts
 from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Class, Instance, Mapping, Sequence, State, merged
@@ -54,6 +54,8 @@ def _method_of(reader: Reader, value: Value, node: ast.Attribute, state: State) 
     """Return a method, with the object that it is of where a library has made it."""
     found = reader.attribute(value, node.attr, state, node)
     thing = state.things.get(value.number) if isinstance(value, Ref) else None
+    if isinstance(thing, Class) and thing.limits and node.attr in models.VALIDATING:
+        return Bound(External(models.VALIDATED), (value,))
     outside_of = isinstance(thing, Instance) and isinstance(found, Unknown) and not found.path
     if outside_of or (isinstance(value, Unknown) and isinstance(found, (Unknown, Text))):
         return Method(value, node.attr)

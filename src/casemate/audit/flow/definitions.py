@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from casemate.audit.flow import frameworks
+from casemate.audit.flow import frameworks, models
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Class, Instance, Mapping, Scope, Sequence, State, known_key
@@ -99,7 +99,9 @@ def class_(reader: Reader, node: ast.ClassDef, state: State) -> Value:
         and isinstance(each.target, ast.Name)
         and frameworks.is_text(ast.unparse(each.annotation))
     )
-    made = reader.new(Class(node.name, frame.module, scope.number, bases, fields, typed), state)
+    limits = models.limits_of(node, bases, state) if models.is_model(bases, state) else ()
+    kind = Class(node.name, frame.module, scope.number, bases, fields, typed, limits)
+    made = reader.new(kind, state)
     before = frame.scope, frame.owner
     frame.scope, frame.owner = scope.number, made.number
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
+from casemate.audit.flow import models
 from casemate.audit.flow.library import sources
 from casemate.audit.flow.ports import Arguments, Pending, Reader
 from casemate.audit.flow.results import Entry
@@ -319,6 +320,7 @@ def _parameter(
         model = state.things.get(made.number) if isinstance(made, Ref) else None
         if isinstance(model, Class):
             reader.texts |= {f"{name}.{field}" for field in model.texts}
+            reader.limits.update(models.limited(made, name, state))
     return sources.begin(reader, pending.entry.event, name, parameter)
 
 

@@ -86,6 +86,8 @@ class Class:
     """Names that have a type in its body: what a data class is made of."""
     texts: frozenset[str] = frozenset()
     """Those of them whose type is that of a text or a number."""
+    limits: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Of a model that checks its fields: which characters each cannot have."""
 
 
 Test: TypeAlias = tuple[Any, frozenset[str]]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from casemate.audit.model import Place, Reach, Trigger
+from casemate.audit.model import Place, Reach, Trigger, Variable
 from casemate.audit.workspace import Workspace
 
 _ENDINGS = (".sh", ".bash", ".yml", ".yaml", ".md", ".mk")
@@ -41,6 +41,7 @@ class Deployed(NamedTuple):
     """The folder of its code, beside the file of the command; empty where none is said."""
     runtime: str
     trigger: Trigger
+    environment: tuple[Variable, ...]
     place: Place
 
 
@@ -85,16 +86,39 @@ def _command(text: str, place: Place, file: str) -> Deployed | None:
     if options.get("ingress-settings", "all") != "all" and kind == "http":
         reach = Reach.INTERNAL
     trigger = Trigger(kind=kind, reach=reach, path="/", place=place)
-    runtime = options.get("runtime", "")
-    return Deployed(entry, options.get("source", ""), runtime, trigger, place)
+    runtime, given = options.get("runtime", ""), _variables(text, place, file)
+    return Deployed(entry, options.get("source", ""), runtime, trigger, given, place)
+
+
+def _variables(text: str, place: Place, file: str) -> tuple[Variable, ...]:
+    """Return the variables that a command writes out: `--set-env-vars=STAGE=prod,KEY=...`."""
+    given = _GIVEN.search(_of_command(text, file))
+    if given is None:
+        return ()
+    at = Place(place.file, place.line + text.count("\n", 0, given.start(1)))
+    pairs = [each.partition("=") for each in given[1].split(",")]
+    return tuple(
+        Variable(name, value, at)
+        for name, _, value in pairs[:_MAX_VARIABLES]
+        if value and "$" not in value
+    )
+
+
+_GIVEN = re.compile(r"--(?:set|update)-env-vars[= ]{1,4}[\"']?([^\s\"']{1,4000})")
+_MAX_VARIABLES = 100
+
+
+def _of_command(text: str, file: str) -> str:
+    """Return what belongs to a command: in a shell up to its line's end."""
+    if file.endswith((".yml", ".yaml")):
+        return text
+    end = re.search(r"(?<!\\)\n", text)
+    return text[: end.start()] if end is not None else text
 
 
 def _options(text: str, file: str) -> dict[str, str]:
     """Return the options of a command, and its first word under the empty name."""
-    shell = not file.endswith((".yml", ".yaml"))
-    if shell:  # it ends with its line, unless a backslash goes on
-        end = re.search(r"(?<!\\)\n", text)
-        text = text[: end.start()] if end is not None else text
+    text = _of_command(text, file)
     found: dict[str, str] = {}
     waiting = ""
     for each in _WORD.finditer(text):

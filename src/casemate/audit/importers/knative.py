@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from casemate.audit.documents import Map, place_of
 from casemate.audit.importers.aws.resource import at, listed, number, text
 from casemate.audit.importers.code_files import CodeFiles
@@ -41,11 +43,15 @@ class Knative:
             importer=self.name,
             place=Place(source.file),
             functions=tuple(
-                _of_func(each, source.file, code)
-                if _is_func(each)
-                else _function(each, source.file, code, called)
+                function
                 for each in source.documents
-                if _is_service(each) or _is_func(each)
+                for function in (
+                    (_of_func(each, source.file, code),)
+                    if _is_func(each)
+                    else _functions(each, source.file, code, called)
+                    if _is_service(each)
+                    else ()
+                )
             ),
         )
 
@@ -126,9 +132,29 @@ def _of_func(document: Map, file: str, code: CodeFiles) -> Function:
     )
 
 
-def _function(document: Map, file: str, code: CodeFiles, called: Mapping[str, str]) -> Function:
+def _functions(
+    document: Map, file: str, code: CodeFiles, called: Mapping[str, str]
+) -> Iterator[Function]:
+    """Yield what a service runs: what answers requests, and the containers beside it."""
     pod = at(document, "spec", "template", "spec")
-    container = at(pod, "containers", 0)
+    first = _function(document, file, code, called, 0)
+    yield first
+    for index in range(1, min(len(listed(at(pod, "containers"))), _MAX_CONTAINERS)):
+        beside = _function(document, file, code, called, index)
+        name = text(at(pod, "containers", index, "name")) or f"container {index + 1}"
+        yield msgspec.structs.replace(
+            beside, name=f"{first.name} ({name})", triggers=(), code=None, files=()
+        )
+
+
+_MAX_CONTAINERS = 50
+
+
+def _function(
+    document: Map, file: str, code: CodeFiles, called: Mapping[str, str], index: int
+) -> Function:
+    pod = at(document, "spec", "template", "spec")
+    container = at(pod, "containers", index)
     labels = at(document, "metadata", "labels")
     visibility = text(at(labels, _LOCAL) or at(labels, "serving.knative.dev/visibility"))
     place = Place(document.file, document.line)
@@ -160,16 +186,16 @@ def _function(document: Map, file: str, code: CodeFiles, called: Mapping[str, st
             "limits": at(container, "resources", "limits"),
             "account": text(at(pod, "serviceAccountName")),
             "mounts_token": at(pod, "automountServiceAccountToken"),
-            "container_place": _container_place(pod, place),
+            "container_place": _container_place(pod, place, index),
         },
         role=text(at(pod, "serviceAccountName")) or "default",
         place=place,
     )
 
 
-def _container_place(pod: Any, default: Place) -> Place:
+def _container_place(pod: Any, default: Place, index: int) -> Place:
     containers = at(pod, "containers")
-    found = place_of(containers, 0, default)
+    found = place_of(containers, index, default)
     return found if found.file else default
 
 

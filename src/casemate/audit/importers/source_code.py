@@ -167,7 +167,8 @@ def _as_deployed(function: Function, commands: tuple[Deployed, ...]) -> Function
     if not said:
         return function
     widest = max(said, key=lambda each: _WIDTHS.index(each.trigger.reach))
-    return msgspec.structs.replace(function, triggers=(widest.trigger,))
+    given = tuple({v.name: v for each in said for v in each.environment}.values())
+    return msgspec.structs.replace(function, triggers=(widest.trigger,), environment=given)
 
 
 _WIDTHS = (Reach.INTERNAL, Reach.AUTHENTICATED, Reach.UNKNOWN, Reach.PUBLIC)

@@ -21,6 +21,8 @@ _EVENTS = {
     "edge": "http",
     "queue": "queue",
     "topic": "topic",
+    "event": "topic",
+    "iot": "topic",
     "bucket": "storage",
     "table": "table",
     "stream": "stream",

@@ -201,9 +201,21 @@ def _text_in(file: PythonFile, node: ast.expr) -> str | None:
     return found if isinstance(found, str) else None
 
 
+_KEYED = re.compile(
+    r"(?:cryptography\.fernet\.Fernet|cryptography\.hazmat\.primitives\.ciphers\.aead\.\w{3,20}"
+    r"|(?:Crypto|Cryptodome)\.Cipher\.\w{2,20}\.new|itsdangerous\.\w{0,30}(?:Serializer|Signer))"
+)
+"""What encrypts or signs with its first argument."""
+_SHORTEST_KEY = 8
+
+
 def _signing(subject: Subject) -> Iterator[Hit]:
     for file, f in python_files(subject.code, subject.application):
         for node, name in file.calls():
+            given = _text_in(file, node.args[0]) if node.args and _KEYED.fullmatch(name) else None
+            if given is not None and len(given) >= _SHORTEST_KEY:
+                what = "data is encrypted or signed with a key that is in the code"
+                yield hit(f, what, file.place(node), file.file)
             key = _key_of(node) if name in _SIGNING else None
             if key is not None and _signs(_text_in(file, key)):
                 what = "tokens are signed with a key that is in the code"

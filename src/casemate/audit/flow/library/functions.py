@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from casemate.audit.flow import texts
+from casemate.audit.flow import models, texts
 from casemate.audit.flow.checks import SIGNED
 from casemate.audit.flow.library import safe
 from casemate.audit.flow.library.patterns import of_library
@@ -348,6 +348,21 @@ def _parse(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Val
     return Unknown(taints, "", "json" if taints else "")
 
 
+def _validated(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Value | None:
+    """Return a model that was made of data: its fields are as its class says."""
+    if len(given.places) < 2:
+        return None
+    model, data = given.places[:2]
+    known = isinstance(data, Unknown) and data.path.startswith("json(")
+    parsed = data if known else _parse(reader, Arguments([data]), state, node)
+    thing = state.things.get(model.number) if isinstance(model, Ref) else None
+    if not isinstance(parsed, Unknown) or not parsed.taints or not isinstance(thing, Class):
+        return parsed
+    path = f"{thing.name}({parsed.path})"[:120]
+    reader.limits.update(models.limited(model, path, state))
+    return Unknown(parsed.taints, "", path)
+
+
 WRITTEN = frozenset(("json.dumps", "ujson.dumps", "orjson.dumps", "simplejson.dumps"))
 """What makes one text of an object."""
 
@@ -384,6 +399,7 @@ def _signature(reader: Reader, given: Arguments, state: State, node: ast.AST) ->
 
 
 _FUNCTIONS: dict[str, Function] = {
+    models.VALIDATED: _validated,
     "hmac.new": _signature,
     "hmac.digest": _signature,
     "builtins.str": _str,

@@ -29,15 +29,22 @@ UNKNOWN = Guarded(Reach.UNKNOWN)
 
 
 def implicit_apis(resources: Iterable[Resource], shared: dict[str, Any]) -> list[Resource]:
-    """Return the APIs that SAM makes because events name none."""
+    """Return the APIs that SAM makes because events name none.
+
+    One of that name that is there has its own settings: the Serverless Framework's.
+    """
     found: dict[str, Resource] = {}
-    for each in resources:
+    every = list(resources)
+    declared = {each.name for each in every}
+    for each in every:
         if each.type != "AWS::Serverless::Function":
             continue
         for event in each.map("Events").values():
             kind = text(at(event, "Type"))
             if kind in IMPLICIT and at(event, "Properties", _NAMES[kind][0]) is None:
                 name, type_ = IMPLICIT[kind]
+                if name in declared:
+                    continue
                 properties = shared.get(_NAMES[kind][1])
                 properties = properties if isinstance(properties, dict) else Map(each.place.file)
                 line = getattr(properties, "line", 0)
