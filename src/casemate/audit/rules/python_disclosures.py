@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Set
 
 from casemate.audit.code.reading import PythonFile
-from casemate.audit.rules.looks import EVENTS, is_value, scopes
+from casemate.audit.rules.looks import EVENTS, scopes
 from casemate.audit.syntax import walk
 
 LOGGERS = re.compile(
@@ -28,12 +28,16 @@ _TAKING = ("errorhandler", "app_errorhandler", "exception_handler", "error_handl
 """Decorators of frameworks whose function answers for an error, its last argument."""
 
 
+_FAILED = 500
+
+
 def _takes_every_error(decorator: ast.expr) -> bool:
     """Tell whether a function is what answers for each error, not only for the code's own ones."""
     if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
         return False
     kind = decorator.args[0] if decorator.args else None
-    every = getattr(kind, "id", "") in ("Exception", "BaseException") or is_value(kind, 500)
+    every = getattr(kind, "id", "") in ("Exception", "BaseException")
+    every = every or getattr(kind, "value", None) == _FAILED
     return decorator.func.attr in _TAKING and every
 
 

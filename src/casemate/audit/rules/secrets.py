@@ -197,8 +197,7 @@ def _text_in(file: PythonFile, node: ast.expr) -> str | None:
         and any(isinstance(one, ast.Name) and one.id == node.id for one in each.targets)
     ]
     one = given[0] if len(given) == 1 else None
-    found = one.value if isinstance(one, ast.Constant) else None
-    return found if isinstance(found, str) else None
+    return _text_in(file, one) if isinstance(one, ast.Constant) else None
 
 
 _KEYED = re.compile(

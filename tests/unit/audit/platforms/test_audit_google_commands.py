@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.audit.test_audit_ordinary import told
 
 from casemate.audit import Workspace, applications_of
 from casemate.audit.model import Function, Reach
@@ -70,3 +71,33 @@ def test_many_commands_take_a_bounded_time() -> None:
     workspace = Workspace.of({"main.py": _CODE, "deploy.sh": text})
     assert len(list(applications_of(workspace))) == 1
     assert any("more than 200 commands" in note.what for note in workspace.notes)
+
+
+_EVENT = "import os\n\n\ndef run(event, context):\n    os.system(event['name'])\n"
+_CLOUD = (
+    "import os\nimport functions_framework\n\n\n@functions_framework.cloud_event\n"
+    "def run(event):\n    os.system(event.data['name'])\n"
+)
+
+
+@pytest.mark.parametrize("code", [_EVENT, _CLOUD])
+@pytest.mark.parametrize("started", ["--trigger-topic=jobs", "--trigger-bucket photos"])
+def test_the_event_of_a_function_is_followed(code: str, started: str) -> None:
+    files = {"main.py": code, "deploy.sh": f"{_COMMAND} {started}\n"}
+    assert told(files, "DF-002") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("--set-env-vars=STAGE=prod,API_SECRET=7f3kQ9zLx2VbN8mRt5Yw", 1),
+        ("--update-env-vars 'API_SECRET=7f3kQ9zLx2VbN8mRt5Yw'", 1),
+        ("\\\n  --set-env-vars=API_SECRET=7f3kQ9zLx2VbN8mRt5Yw", 1),
+        ("--set-env-vars=API_SECRET=$SECRET,STAGE=prod", 0),
+        ("--set-secrets=API_SECRET=key:latest", 0),
+        ("\necho --set-env-vars=API_SECRET=7f3kQ9zLx2VbN8mRt5Yw", 0),
+    ],
+)
+def test_a_command_gives_variables(given: str, found: int) -> None:
+    files = {"main.py": _CODE, "deploy.sh": f"{_COMMAND} --trigger-http {given}\n"}
+    assert told(files, "SEC-005") == found
