@@ -8,7 +8,9 @@ from tests.unit.audit.test_audit_ordinary import python, told
 
 def handler(body: str, head: str = "") -> dict[str, str]:
     lines = "".join(f"    {line}\n" for line in body.split("\n"))
-    return python(f"import os, logging\n{head}\n\ndef handler(event, context):\n{lines}    return 1")
+    return python(
+        f"import os, logging\n{head}\n\ndef handler(event, context):\n{lines}    return 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,8 +108,12 @@ def test_a_weak_hash_of_a_password_by_its_key(given: str, found: int) -> None:
     ],
 )
 def test_a_key_that_stands_in_the_code(call: str, found: int) -> None:
-    head = "from cryptography.fernet import Fernet\nfrom itsdangerous import URLSafeTimedSerializer\n"
-    head += "from cryptography.hazmat.primitives.ciphers.aead import AESGCM\nKEY = b'0123456789abcdef'"
+    head = (
+        "from cryptography.fernet import Fernet\nfrom itsdangerous import URLSafeTimedSerializer\n"
+    )
+    head += (
+        "from cryptography.hazmat.primitives.ciphers.aead import AESGCM\nKEY = b'0123456789abcdef'"
+    )
     assert told(handler(call, head), "SEC-010") == found
 
 

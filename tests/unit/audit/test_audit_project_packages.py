@@ -13,9 +13,7 @@ def pep(more: str = "", asked: str = "requests>=2") -> str:
 
 
 def poetry(asked: str, more: str = "") -> str:
-    return (
-        f'[tool.poetry]\nname = "shop"\n[tool.poetry.dependencies]\npython = "^3.12"\n{asked}\n{more}'
-    )
+    return f'[tool.poetry]\nname = "shop"\n[tool.poetry.dependencies]\npython = "^3.12"\n{asked}\n{more}'
 
 
 def lock(name: str, version: str, hashes: str = HASH) -> str:
@@ -70,7 +68,11 @@ PIPFILE = '[[source]]\nurl = "{}"\nverify_ssl = {}\n[packages]\nrequests = "*"\n
         ("DEP-007", {"Pipfile": PIPFILE.format("https://a.example/simple", "true")}, 0),
         ("DEP-007", {"pyproject.toml": pep('[[tool.uv.index]]\nurl = "http://a.example"')}, 1),
         ("DEP-009", {"pyproject.toml": pep(asked="mine @ git+https://a.example/m@main")}, 1),
-        ("DEP-009", {"pyproject.toml": pep(asked=f"mine @ git+https://a.example/m@{'0a' * 20}")}, 0),
+        (
+            "DEP-009",
+            {"pyproject.toml": pep(asked=f"mine @ git+https://a.example/m@{'0a' * 20}")},
+            0,
+        ),
         (
             "DEP-009",
             {"pyproject.toml": poetry('mine = {git = "https://a.example/m", branch = "main"}')},
@@ -99,7 +101,8 @@ def test_a_finding_is_at_the_line_of_its_package() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[project\n", "a = " + "[" * 5000, "[project]\ndependencies = 3\n", "[tool]\npoetry = 1\n"]
+    "text",
+    ["[project\n", "a = " + "[" * 5000, "[project]\ndependencies = 3\n", "[tool]\npoetry = 1\n"],
 )
 @pytest.mark.parametrize("name", ["pyproject.toml", "Pipfile", "uv.lock", "Pipfile.lock"])
 def test_a_broken_file_is_passed_over(name: str, text: str) -> None:

@@ -58,9 +58,7 @@ def by_method(reader: Reader, test: ast.Call, function: ast.Attribute, state: St
         learn_normal(value, state)
 
 
-def by_other_start(
-    reader: Reader, test: ast.Call, function: ast.Attribute, state: State
-) -> None:
+def by_other_start(reader: Reader, test: ast.Call, function: ast.Attribute, state: State) -> None:
     """Learn where `x.startswith("//")` does not hold: an address of another host begins so."""
     if function.attr != "startswith" or not test.args:
         return

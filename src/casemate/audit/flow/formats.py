@@ -10,9 +10,7 @@ from casemate.audit.flow.state import Class, Instance, State
 from casemate.audit.flow.values import Bound, Func, Module, Ref, Unknown, Value, options
 
 
-def chosen(
-    reader: Reader, pattern: Value, given: Arguments, state: State, node: ast.AST
-) -> None:
+def chosen(reader: Reader, pattern: Value, given: Arguments, state: State, node: ast.AST) -> None:
     """Tell of a pattern from outside that is filled with objects: it reads what hangs on them."""
     taints = contexts.harmful("format", pattern, state, reader.kinds)
     if taints and any(_has_attributes(o, state) for each in given.all() for o in options(each)):

@@ -16,9 +16,7 @@ _KEYS = re.compile(
     re.I,
 )
 """Keys of what is secret: `DB_PASSWORD` of the environment, `authorizationToken` of an event."""
-_STORES = frozenset(
-    ("secret", "secret_bytes", "get_secret", "get_secret_value", "access_secret_version")
-)
+_STORES = frozenset(("secret", "secret_bytes", "get_secret"))
 """Methods that give the value of a secret."""
 _SHOWN_IN = frozenset(
     (
@@ -27,7 +25,8 @@ _SHOWN_IN = frozenset(
     )
 )
 """Calls whose result shows all that they are given."""
-_TELLING_OF_VALUES = frozenset(("SecretString", "SecretBinary"))
+_OF_ANSWERS = frozenset(("SecretString", "SecretBinary"))
+"""Where the answer of Secrets Manager has the value."""
 
 
 def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -70,17 +69,18 @@ def _is_secret(value: ast.expr, held: set[str]) -> bool:
         return _is_secret(value.value, held)
     if isinstance(value, ast.Subscript):
         key = _text(value.slice)
-        return key in _TELLING_OF_VALUES or bool(_KEYS.search(key))
-    if isinstance(value, ast.Call):
-        name = getattr(value.func, "attr", getattr(value.func, "id", ""))
-        if name in _STORES and name != "get_secret_value":
-            return True
-        if name in ("get", "getenv", "pop") and value.args:
-            return bool(_KEYS.search(_text(value.args[0])))
-        if name in ("encode", "decode", "strip") and isinstance(value.func, ast.Attribute):
-            return _is_secret(value.func.value, held)
-        return name in ("str", "loads") and any(_is_secret(each, held) for each in value.args)
-    return False
+        return key in _OF_ANSWERS or bool(_KEYS.search(key))
+    return isinstance(value, ast.Call) and _gives_secret(value, held)
+
+
+def _gives_secret(call: ast.Call, held: set[str]) -> bool:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name in ("get", "getenv", "pop") and call.args:
+        return bool(_KEYS.search(_text(call.args[0])))
+    if name in ("encode", "decode", "strip") and isinstance(call.func, ast.Attribute):
+        return _is_secret(call.func.value, held)
+    given = name in ("str", "loads") and any(_is_secret(each, held) for each in call.args)
+    return given or name in _STORES
 
 
 def _text(node: ast.expr) -> str:

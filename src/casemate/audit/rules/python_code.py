@@ -11,6 +11,7 @@ from casemate.audit.model import Reach
 from casemate.audit.rule import Check, Hit, Risk, Subject
 from casemate.audit.rules.code_entries import CodeEntries
 from casemate.audit.rules.examples import python
+from casemate.audit.rules.logged_secrets import logged_secrets
 from casemate.audit.rules.looks import look_at
 from casemate.audit.rules.python_dangers import (
     asserted,
@@ -35,7 +36,6 @@ from casemate.audit.rules.python_dangers import (
     weak_hash,
     yaml,
 )
-from casemate.audit.rules.logged_secrets import logged_secrets
 from casemate.audit.rules.python_disclosures import (
     logged_environment,
     logged_events,

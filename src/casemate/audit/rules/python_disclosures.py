@@ -19,9 +19,12 @@ def _caught(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     for node in file.nodes:
         if isinstance(node, ast.ExceptHandler) and node.name:
             yield node, node.name
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.args:
-            if any(map(_takes_every_error, node.decorator_list)):
-                yield node, node.args.args[-1].arg
+        elif (
+            isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and node.args.args
+            and any(map(_takes_every_error, node.decorator_list))
+        ):
+            yield node, node.args.args[-1].arg
 
 
 _TAKING = ("errorhandler", "app_errorhandler", "exception_handler", "error_handler")

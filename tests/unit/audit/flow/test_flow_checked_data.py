@@ -38,7 +38,10 @@ class Plain:
 @pytest.mark.parametrize(
     ("made", "field", "found"),
     [
-        *(("Order.model_validate_json(x)", f, 0) for f in ("name", "kind", "part", "amount", "key")),
+        *(
+            ("Order.model_validate_json(x)", f, 0)
+            for f in ("name", "kind", "part", "amount", "key")
+        ),
         *(("Order.model_validate_json(x)", f, 1) for f in ("loose", "open_end", "sign", "free")),
         ("Order.model_validate(json.loads(x))", "name", 0),
         ("Order.model_validate(json.loads(x))", "free", 1),
@@ -136,7 +139,9 @@ def test_a_signature_makes_no_text_safe_for_a_shell() -> None:
 )
 def test_what_or_makes_is_there_afterwards(made: str, found: int) -> None:
     head = f"import requests\nclass Gateway:\n    def __init__(self, given=None):\n        self.session = {made}\n"
-    head += "    def ask(self, host):\n        return self.session.get(f'https://{host}/', timeout=5)\n"
+    head += (
+        "    def ask(self, host):\n        return self.session.get(f'https://{host}/', timeout=5)\n"
+    )
     assert weak("Gateway().ask(x)", head) == ["url"] * found
 
 
