@@ -195,7 +195,7 @@ class _Run:
 
     def _run(self, file: File, pending: Pending, state: State) -> None:
         reader = self._reader
-        reader.entry, reader.texts, reader.limits = pending.entry, set(), {}
+        reader.entry, reader.texts, reader.narrow = pending.entry, set(), {}
         inner = pending.function
         function = inner.function if isinstance(inner, Bound) else inner
         if not isinstance(function, Func):

@@ -320,7 +320,7 @@ def _parameter(
         model = state.things.get(made.number) if isinstance(made, Ref) else None
         if isinstance(model, Class):
             reader.texts |= {f"{name}.{field}" for field in model.texts}
-            reader.limits.update(models.limited(made, name, state))
+            reader.narrow.update(models.limited(made, name, state))
     return sources.begin(reader, pending.entry.event, name, parameter)
 
 

@@ -88,7 +88,7 @@ class Reader(Protocol):
     route: Pending | None
     texts: set[str]
     """Paths of outside data that a framework has made texts or numbers of, of this entry."""
-    limits: dict[str, frozenset[str]]
+    narrow: dict[str, frozenset[str]]
     """Paths of outside data that a model has checked, and what cannot be in them."""
     kinds: list[str]
     """Of the sources, by their numbers."""

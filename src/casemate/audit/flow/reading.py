@@ -96,7 +96,7 @@ class CodeReader:
         self.route: Pending | None = None
         self.pending: list[Pending] = []
         self.texts: set[str] = set()
-        self.limits: dict[str, frozenset[str]] = {}
+        self.narrow: dict[str, frozenset[str]] = {}
         self.frame = Frame("", "", 0, "")
         self.left = limits.steps
         self.until = 0.0

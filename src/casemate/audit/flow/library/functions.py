@@ -359,7 +359,7 @@ def _validated(reader: Reader, given: Arguments, state: State, node: ast.AST) ->
     if not isinstance(parsed, Unknown) or not parsed.taints or not isinstance(thing, Class):
         return parsed
     path = f"{thing.name}({parsed.path})"[:120]
-    reader.limits.update(models.limited(model, path, state))
+    reader.narrow.update(models.limited(model, path, state))
     return Unknown(parsed.taints, "", path)
 
 

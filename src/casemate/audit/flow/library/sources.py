@@ -225,7 +225,7 @@ def narrowed(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Value:
             continue
         new = reader.source(kind, path, node, path)
         safe = taint.safe | NO_PAGE if kind == "http" and sent_by_code(path) else taint.safe
-        without = taint.without | reader.limits.get(path, frozenset())
+        without = taint.without | reader.narrow.get(path, frozenset())
         taints.add(Taint(new.source, new.forms, without, safe, taint.seen, taint.doubt, new.trail))
     return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)
 
