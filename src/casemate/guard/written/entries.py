@@ -65,11 +65,20 @@ def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
         return None
     lines = [line for line in BREAKS.split(own, maxsplit=_MAX_LINES) if line.strip(_DATA + " \t")]
     for span in given:
-        alike = _alike(known, text, lines, span)
+        # In quotes a reader may fold a line end, as YAML does, but not one of directives.
+        quoted = _is_quoted(text, span)
+        alike = _ended(known, lines) if quoted else _alike(known, text, lines, span)
         for place in itertools.islice(_begun(text, span), _MAX_LINES):
             if alike(BREAKS.split(text[place : place + MAX_LINE], maxsplit=1)[0]):
                 return Verdict(span.origin, _CHANGED, _FIX)
     return None
+
+
+def _is_quoted(text: str, span: Span) -> bool:
+    """Tell whether the code has put quotes around data that has none of them."""
+    sign = text[max(span.start - 1, 0) : span.start]
+    around = sign in ("'", '"') and text[span.end : span.end + 1] == sign
+    return around and sign not in text[span.start : span.end]
 
 
 def _begun(text: str, span: Span) -> Iterator[int]:

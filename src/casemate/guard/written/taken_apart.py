@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ..exponential import is_exponential
 from ..origin import Span
 from ..verdict import Judge, Verdict
-from .lines import before_in_line, doubtful, is_whole
+from .lines import MAX_LINE, before_in_line, doubtful, is_whole
 
 NAME = "deserialisation"
 MAX_TEXT = 8 * 1024
@@ -66,8 +66,8 @@ def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict
             continue
         least = 1 if _BETWEEN.search(part) is not None else _MIN_SIGNS
         inside = next((s for s in given if s.start < start < s.end), None)
-        if inside is not None and text[start - 1] in "\r\n" and _begins_line(text, inside):
-            continue  # lines that are the event's from their beginning are its own to write
+        if inside is not None and text[start - 1] in "\r\n" and _is_block(text, inside):
+            continue  # lines that are all of the event's are its own to write
         if inside is not None and any(
             len(signs) >= least and _has_all(part, signs) for signs in written
         ):
@@ -76,8 +76,10 @@ def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict
     return None
 
 
-def _begins_line(text: str, span: Span) -> bool:
-    return not before_in_line(text, span).strip()
+def _is_block(text: str, span: Span) -> bool:
+    """Tell whether the code has written nothing into the lines of data."""
+    after = text[span.end : span.end + MAX_LINE].partition("\n")[0]
+    return not before_in_line(text, span).strip() and not after.strip()
 
 
 def _signs(text: str, start: int, end: int, seen: Sequence[Span]) -> str:
