@@ -34,7 +34,7 @@ def test_a_word_of_http_is_no_command_where_its_name_says_so(code: str, asks: bo
 @pytest.mark.parametrize(
     ("call", "asks"),
     [
-        *(("ask('a', (x, y))", False), ("ask('a', {'x': y})", False), ("ask([x])", False)),
+        *(("ask('a', (x, y))", False), ("ask('a', {'x': y})", True), ("ask([x])", False)),
         *(("ask(x)", True), ("ask('a', x)", True), ("ask(f'{x}', (y,))", True), ("ask()", False)),
     ],
 )
