@@ -222,8 +222,8 @@ class _Import:
         if named:
             cors: dict[str, Any] = {"origins": named}
             for key in ("headers", "expose"):
-                if names := sorted(filter(_HEADER.fullmatch, found[key] - {"*"}))[:50]:
-                    cors[key] = names
+                if named_headers := sorted(filter(_HEADER.fullmatch, found[key] - {"*"}))[:50]:
+                    cors[key] = named_headers
             if credentials:
                 cors["credentials"] = True
             draft.table["cors"] = cors
