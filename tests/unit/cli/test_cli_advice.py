@@ -43,7 +43,10 @@ _FIRST = {"ID", "NAME", "PROJECT/NAME", "PROJECT/FUNCTION"}
 _SECOND = {"decoys": "secret"}
 _VALUES = {"--function": "shop/cart", "-i": "inv_1"}
 """What is put in behind an option."""
-_OPTIONS = {"given": "--role developer"}
+_OPTIONS = {
+    "given": "--role developer",
+    **dict.fromkeys(("trusted", "naming_option(base.ca)"), f" --ca-fingerprint {'0' * 64}"),
+}
 """Expressions that are several words."""
 _CAPITALS = re.compile(r"(?<![\w-])[A-Z]{2,}(?![\w-])")
 _MAY_BE_SAID = re.compile("--yes|is there already")

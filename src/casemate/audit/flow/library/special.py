@@ -267,10 +267,8 @@ def _log(
     filled = _filled(known_text(given.places[0]) or "") if given.places else []
     for number, value in enumerate(given.places):
         is_text = isinstance(value, Text) or (isinstance(value, Unknown) and textual(value))
-        if not is_text and 0 < number <= len(filled):
-            is_text = filled[number - 1] == "s"  # str() of a text is the text itself
         if 0 < number <= len(filled) and filled[number - 1] != "s":
-            continue
+            continue  # `%r` and `%d` have no line ends
         if is_text and tell(reader, "log", name, value, state, node, "low"):
             break
     return True
