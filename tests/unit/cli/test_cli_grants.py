@@ -569,7 +569,7 @@ def development(learned_run, monkeypatch) -> list[dict[str, object]]:
     started: list[dict[str, object]] = []
 
     @contextmanager
-    def node(data, host, port, risks, *, learn):
+    def node(data, host, port, risks, *, names, learn):
         started.append({"host": host, "learn": learn})
         yield dev_command._Running(learned_run.connect().credentials, Mock(poll=lambda: None))
 
