@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .batches import Writer
+from .batches import Writer, lowered
 from .known import MIN_SEARCHED
 from .needles import HEADS, LONGEST_HEAD, SHORT, heads_of
 from .windows import of_heads, windows
@@ -66,7 +66,7 @@ class Unwritten:
             signs = signs | _SIGMAS
         beyond, self._beyond = self._beyond, []
         for texts, write in beyond:
-            taken = {text for text in texts if not signs.isdisjoint(text.lower())}
+            taken = {text for text in texts if not signs.isdisjoint(lowered(text))}
             left = [text for text in texts if text not in taken]
             if left:
                 self._beyond.append((left, write))
@@ -82,7 +82,7 @@ class Unwritten:
                 groups[run] = [text]
         without = groups.pop("", [])
         # In lower case, some characters beyond ASCII are such of ASCII.
-        beyond = [text for text in without if not (text.isascii() or text.lower().isascii())]
+        beyond = [text for text in without if not (text.isascii() or lowered(text).isascii())]
         if beyond:
             done = set(beyond)
             without = [text for text in without if text not in done]

@@ -40,6 +40,7 @@ def _written(text: str) -> list[str]:
 @settings(max_examples=400, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=8, unique=True), st.data())
 @example(['é"中', "abc"], None)
+@example(["'", "'\u0130"], None)
 def test_the_same_is_found_as_if_all_were_written_at_once(
     texts: list[str], data: st.DataObject | None
 ) -> None:
