@@ -67,8 +67,10 @@ def place_of_key(archive: Path, place: str) -> str:
     looked at: whoever wrote the backup would choose the key. Raises BackupError.
     """
     own = Path(parse_source(place).argument)
+    if has_key_file(own):
+        return place
     content = _files_of_vault(archive, read_manifest(archive)).get(STATE_FILE)
-    if content is None or has_key_file(own):
+    if content is None:
         return place
     try:
         wanted = read_header(content).key_id

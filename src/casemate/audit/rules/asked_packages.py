@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+from packaging.utils import canonicalize_name
+
 from casemate.audit.model import Dependency, Place, Platform
 from casemate.audit.rule import Subject
-from casemate.audit.rules.project_packages import is_lock, of_lock, of_pipfile, of_project, plain
+from casemate.audit.rules.project_packages import is_lock, of_lock, of_pipfile, of_project
 
 _LINE = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,100})(?:\[[^\]\n]{0,200}\])?\s{0,4}(?P<wanted>[=<>!~][^;#\n]{0,200})?"
@@ -105,7 +107,7 @@ def _requirements(subject: Subject, name: str) -> Iterator[Dependency]:
             continue
         wanted = (match["wanted"] or "").strip()
         pinned = _PINNED.fullmatch(wanted)
-        known = plain(match["name"])
+        known = canonicalize_name(match["name"])
         yield Dependency(
             ecosystem="pypi",
             name=known if not bare.startswith(("git+", "http")) else bare[:100],
@@ -128,7 +130,7 @@ def _locked(subject: Subject, name: str) -> dict[str, str]:
     folder = name.rpartition("/")[0] or "."
     locks = [
         {
-            plain(match["name"]): pinned[1]
+            canonicalize_name(match["name"]): pinned[1]
             for _, line in _joined(subject.workspace.text(file) or "")
             if "--hash=" in line
             and (match := _LINE.match(line.partition(" ")[0]))

@@ -8,6 +8,8 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from packaging.utils import canonicalize_name
+
 from casemate.audit.model import Dependency, Place
 from casemate.audit.rule import Subject
 
@@ -92,7 +94,7 @@ class _Maker:
         for number, line in enumerate((subject.workspace.text(name) or "").split("\n"), 1):
             first = re.search(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}", line)
             for word in {first[0] if first else "", *re.findall(r"[\"']([\w.-]{1,100})", line)}:
-                self._lines.setdefault(plain(word), number)
+                self._lines.setdefault(canonicalize_name(word), number)
 
     def texts(
         self, asked: Any, sources: dict[str, Any], *, development: bool = False
@@ -123,16 +125,16 @@ class _Maker:
         origin: str,
         development: bool,
     ) -> Dependency:
-        locked = self._locked.get(plain(name))
+        locked = self._locked.get(canonicalize_name(name))
         return Dependency(
             ecosystem="pypi",
-            name=plain(name),
+            name=canonicalize_name(name),
             wanted=wanted,
             version=locked.version if locked else pinned[1] if pinned else "",
             hashed=locked.hashed if locked else False,
             origin="" if locked and locked.hashed else origin,
             development=development,
-            place=Place(self._file, self._lines.get(plain(name), 1)),
+            place=Place(self._file, self._lines.get(canonicalize_name(name), 1)),
         )
 
     def indexes(self, found: Iterable[dict[str, Any]]) -> Iterator[Dependency]:
@@ -146,11 +148,6 @@ class _Maker:
                 wanted=f"{'--trusted-host' if unchecked else '--index-url'} {url}",
                 place=Place(self._file, self._lines.get("url", 1)),
             )
-
-
-def plain(name: str) -> str:
-    """Return a name as PyPI compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _origin(value: Any) -> str:
@@ -199,12 +196,12 @@ def _beside(subject: Subject, name: str, locks: tuple[str, ...]) -> dict[str, _L
 
 
 def _compiled(text: str) -> dict[str, _Locked]:
-    found = {}
+    found: dict[str, _Locked] = {}
     for number, line in enumerate(text.split("\n")[:_MAX_PACKAGES], 1):
         match = _ASKED.match(line)
         pinned = match and re.match(r"===?\s{0,3}([\w.+!-]{1,60})", match["wanted"] or "")
         if match and pinned:
-            found[plain(match["name"])] = _Locked(pinned[1], False, number)
+            found[canonicalize_name(match["name"])] = _Locked(pinned[1], False, number)
     return found
 
 
@@ -229,7 +226,7 @@ def _of_blocks(text: str) -> Iterator[tuple[str, _Locked]]:
         if line.startswith("["):
             if line.startswith(("[[package]]", "[[packages]]")):
                 if found.get("name") and found.get("version") and not own:
-                    yield plain(found["name"]), _Locked(found["version"], hashed, at)
+                    yield canonicalize_name(found["name"]), _Locked(found["version"], hashed, at)
                     count += 1
                 found, own, hashed, at = {}, False, False, number
             if count >= _MAX_PACKAGES:
@@ -254,10 +251,12 @@ def _of_pipenv(subject: Subject, name: str, text: str) -> dict[str, _Locked]:
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), 1):
         lines.setdefault(line.strip().partition('": ')[0].strip('"'), number)
-    found = {}
+    found: dict[str, _Locked] = {}
     for package, each in list(_table(held, "default").items())[:_MAX_PACKAGES]:
         version = each.get("version") if isinstance(each, dict) else None
         if isinstance(version, str):
             pinned = version.lstrip("=")
-            found[plain(package)] = _Locked(pinned, bool(each.get("hashes")), lines.get(package, 1))
+            found[canonicalize_name(package)] = _Locked(
+                pinned, bool(each.get("hashes")), lines.get(package, 1)
+            )
     return found
