@@ -227,9 +227,16 @@ def _aligned(
     inside: str, start: int, text: str, place: int, budget: Budget
 ) -> tuple[int, int, int]:
     """Read on from a piece that is the same in both; return start, end and how much is the same."""
-    left, before, more_left = _run(inside, start - 1, text, place - 1, -1)
-    right, after, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
-    left += 1
+    begun = start - place
+    if begun >= 0 and inside.startswith(text, begun):
+        # Most are there as a whole, which takes one comparison in C.
+        left, right, before, after = begun, begun + len(text), -1, len(text)
+        same = after
+    else:
+        left, before, more_left = _run(inside, start - 1, text, place - 1, -1)
+        right, after, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
+        left += 1
+        same = more_left + more_right + _WINDOW
     first, last = _by_chance(text, before, after)
     left, right = left + first, right - last
     # A quote that was escaped has its like before it: the pair is one sign, and not the code's.
@@ -239,7 +246,6 @@ def _aligned(
         right -= 1  # it escapes the quote that is left out
     if inside.endswith("\\", left, right):
         right = end_of_escape(inside, left, right)
-    same = more_left + more_right + _WINDOW
     budget.spend(same + _MAX_ESCAPES)
     return left, right, same
 
