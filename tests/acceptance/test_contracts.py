@@ -39,14 +39,6 @@ handler = "app:pay"
 method = "POST"
 path = "/open"
 
-[function.follow]
-handler = "app:follow"
-public = true
-contract = "none.json"
-[[function.follow.http]]
-method = "GET"
-path = "/follow/{code}"
-
 [function.send]
 handler = "app:send"
 grants = { queues = ["jobs", "parcels"] }
@@ -86,9 +78,6 @@ def pay(event, context):
     return {"given": event, "id": seen.id, "source": seen.source, "type": seen.type,
             "subject": seen.subject, "data": seen.data, "detail": seen.detail}
 
-def follow(event, context):
-    return event["remote_address"]
-
 def send(event, context):
     for message in event["messages"]:
         context.queue(event.get("queue", "jobs")).send(message)
@@ -114,7 +103,7 @@ def aws(event, context):
 
 @pytest.fixture(scope="module", autouse=True)
 def deployed(node: TestNode) -> None:
-    files = {"amount.json": json.dumps(AMOUNT), "none.json": "false"}
+    files = {"amount.json": json.dumps(AMOUNT)}
     node.deploy_project(MANIFEST, SOURCE, files=files)
 
 
@@ -156,14 +145,6 @@ def test_a_routes_body_and_a_kept_call(node: TestNode) -> None:
     assert node.client.post(f"{node.url}/pay").status_code == 400
     later = {"prefer": "respond-async"}
     assert node.invoke({"amount": 10}, function="contracts/pay", headers=later).status_code == 400
-
-
-def test_a_contract_that_nothing_fulfils_leaves_a_function_its_routes_alone(node: TestNode) -> None:
-    assert httpx2.get(f"{node.url}/follow/a").text == '"127.0.0.1"'
-    url = f"{node.url}/invoke/contracts/follow"
-    for body in (b"", b"null", b"{}", b'{"remote_address": "203.0.113.1"}'):
-        told = httpx2.post(url, content=body, headers={"content-type": "application/json"})
-        assert told.status_code == 400, body
 
 
 def test_without_a_contract_the_default_limits_hold(node: TestNode) -> None:

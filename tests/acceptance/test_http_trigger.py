@@ -214,7 +214,7 @@ def test_headers_of_the_connection_are_not_the_functions(node: TestNode) -> None
 def test_a_public_function_needs_no_key(node: TestNode) -> None:
     assert anonymous(node, "GET", "/open").json()["function"] == "open"
     assert anonymous(node, "POST", "/open/x", json={}).status_code == 200
-    assert anonymous(node, "POST", "/invoke/t/open", json={"route": ""}).status_code == 200
+    assert anonymous(node, "POST", "/invoke/t/open", json={"route": ""}).status_code == 401
 
 
 def test_a_wrong_key_is_refused_even_there(node: TestNode) -> None:

@@ -44,6 +44,27 @@ def stranger() -> Iterator[httpx2.Client]:
         yield client
 
 
+def test_nobody_without_a_token_forges_what_a_route_tells(
+    node: TestNode, stranger: httpx2.Client
+) -> None:
+    """By a direct call the caller would write the whole event, its own address included."""
+    node.deploy(
+        ECHO, name="routed", settings="public = true", routes=route("routed", "GET", "/pay/seen")
+    )
+    assert stranger.get(f"{node.url}/pay/seen").json()["remote_address"] == "127.0.0.1"
+    forged = {"remote_address": "203.0.113.1", "route": "/pay/seen", "method": "GET"}
+    for name in ("routed", "routed@1", "routed@live"):
+        for wish in ({}, {"prefer": "respond-async"}):
+            answer = stranger.post(f"{node.url}/invoke/t/{name}", json=forged, headers=wish)
+            assert answer.status_code == 401, name
+    assert node.invoke(forged, function="t/routed").json() == forged, "with a right to invoke it"
+    refused = [
+        one for one in node.get("/denials", limit=100)["denials"]
+        if one["resource"] == "function:t/routed"
+    ]  # fmt: skip
+    assert refused and sum(one["count"] for one in refused) == 6
+
+
 def test_nobody_without_a_token_comes_past_the_contract_of_a_route(
     node: TestNode, stranger: httpx2.Client
 ) -> None:

@@ -168,12 +168,14 @@ class TestNode:
         handler: str = "app:handler",
         approve: bool = False,
         unguarded: bool = False,
+        files: dict[str, str] | None = None,
         expect: int = 201,
     ) -> dict[str, Any]:
         """Build and deploy a function from the text of `app.py` or from a project folder.
 
         `grants` are the keys of its table of grants, `resources` whole tables such as
-        `[bucket.x]`; `approve` lets it have more than before.
+        `[bucket.x]`, `files` the contents of others beside `app.py`; `approve` lets it have more
+        than before.
         """
         if grants:
             routes += f"\n[function.{name}.grants]\n{grants}"
@@ -186,7 +188,8 @@ class TestNode:
                 manifest = source / "casemate.toml"
                 root = source
             else:
-                (root / "app.py").write_text(source)
+                for file, text in {"app.py": source, **(files or {})}.items():
+                    (root / file).write_text(text)
                 manifest = root / "casemate.toml"
                 manifest.write_text(
                     MANIFEST.format(

@@ -265,8 +265,8 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "public",
         Flag(),
-        "True lets callers without a token invoke it; if one of its routes has a contract and the "
-        "function has none, only by its routes.",
+        "True lets callers without a token invoke it; if it has routes and no contract of its own, "
+        "only by its routes.",
     ),
     model_field(
         FunctionSpec,

@@ -318,10 +318,11 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     def direct(self) -> bool:
         """Whether callers without a token may call it past its routes as well, if it is public.
 
-        What the contract of a route refuses would come to the handler that way, unless there is one
-        for direct calls, too.
+        A direct call brings any JSON as the event: what the contract of a route refuses, and what
+        the node has seen of a request otherwise, such as its address and method. So a function with
+        routes is only open to it with a contract for it.
         """
-        return bool(self.contract) or not any(route.contract for route in self.http)
+        return bool(self.contract) or not self.http
 
     def route(self, event: dict[str, object]) -> HttpTrigger | None:
         """Return the route that a request's event came by, or None.

@@ -763,8 +763,9 @@ def tried(node: TestNode, send: Send) -> tuple[bool, str]:
 def deploy(node: TestNode) -> dict[str, str]:
     """Deploy what is attacked; return why contracts are refused."""
     refused = {}
-    routes = '[[function.echo.http]]\nmethod = "*"\npath = "/r/echo"\n[function.echo.cors]\norigins = ["https://b.example"]\nheaders = ["authorization"]\n'
-    node.deploy(APP, name="echo", settings="public = true", routes=routes, unguarded=True)
+    routes = '[[function.routed.http]]\nmethod = "*"\npath = "/r/echo"\n[function.routed.cors]\norigins = ["https://b.example"]\nheaders = ["authorization"]\n'
+    for name, routed in (("echo", ""), ("routed", routes)):
+        node.deploy(APP, name=name, settings="public = true", routes=routed, unguarded=True)
     who_owns(node).keeps("t", "hub-key", secrets.token_bytes(24))
     hook = (
         '[[function.hooked.repository]]\nname = "push"\nprovider = "github"\nsecret = "hub-key"\n'

@@ -26,8 +26,9 @@ def handler(event, context):
     return found
 """
 SECRET = "old-secret-value"
-OPEN = {
-    "settings": "public = true",
+OPEN: dict[str, Any] = {
+    "settings": 'public = true\ncontract = "any.json"',
+    "files": {"any.json": "true"},
     "routes": '[[function.f.http]]\nmethod = "GET"\npath = "/vt/{id}"\n'
     '[function.f.cors]\norigins = ["https://a.example"]\n',
     "grants": 'secrets = ["key"]\ntables = [{ name = "seen", actions = ["put"] }]',
@@ -91,7 +92,7 @@ def attempts(node: TestNode) -> Attempts:
     everybody, own = nobody(node), owner(node)
     invoker, developer = own.made("invoker@vt/f"), own.made("developer@vt")
     own.keeps("vt", "key", SECRET.encode())
-    node.deploy(APP % (1, 1), project="vt", approve=True, **OPEN)  # type: ignore[arg-type]
+    node.deploy(APP % (1, 1), project="vt", approve=True, **OPEN)
     developer.ask(
         "PUT", "/functions/vt/f/aliases/old", {"targets": [{"version": 1, "weight": 100}]}
     )

@@ -177,6 +177,9 @@ def _triggers(each: Map, place: Place) -> Iterator[Trigger]:
                 place=place_of(found, index, place),
                 settings=trigger if isinstance(trigger, dict) else {},
             )
+    # Past its routes only with a contract for it, as in `FunctionSpec.direct`.
+    if public and listed(routes) and not each.get("contract"):
+        public, reach = False, Reach.AUTHENTICATED
     yield Trigger(kind="invoke", reach=reach, how="" if public else "token", place=place)
 
 
