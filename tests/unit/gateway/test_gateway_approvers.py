@@ -7,12 +7,21 @@ from typing import Any
 
 import pytest
 
+from casemate.gateway import approvers
 from casemate.gateway.approvers import Approvers
 from casemate.model.account import PolicyFile
 from casemate.model.facts import Actor
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.policy import CedarPolicy
 from support.accounts import World
+
+class CountingPolicy(CedarPolicy):
+    asked = 0
+
+    def allows(self, *about: Any, **others: Any) -> bool:
+        self.asked += 1
+        return super().allows(*about, **others)
+
 
 ADA = Actor("user:ada", "192.0.2.1")
 OWNER = RoleBinding(role="owner")
@@ -117,3 +126,17 @@ def test_policies_decide_who_may(world: World) -> None:
 def test_who_is_not_known_to_have_the_right_is_not_the_only_one(world: World, by: str) -> None:
     without_first(world)
     assert not alone(world, Actor(by, ""))
+
+
+def test_no_more_than_some_are_asked_about_and_somebody_may_be_behind_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_first(world)
+    for name in ("bob", "cleo", "dan"):
+        world.run(world.accounts.people.add(name, (RoleBinding(role="developer"),), by=ada(world)))
+    policy = CountingPolicy()
+    assert alone(world, policy=policy)
+    asked = policy.asked
+    for most, expected in ((asked, True), (asked - 1, False)):
+        monkeypatch.setattr(approvers, "_MOST_ASKED", most)
+        assert alone(world, policy=policy) is expected
