@@ -5,7 +5,8 @@ input: requests, as lines of JSON; each has a folder with one folder for each ha
 a folder and its events, and the folder of temporary files. Answers: for each event, in this order,
 one JSON line, and an empty line after those of a request.
 The guard is in place before any handler, but for where its code is, as in the base zygote. Each
-handler is imported in a fork, from which that of each of its events is forked, as in a sandbox.
+handler is imported in a fork, from which that of each of its events is forked, as in a sandbox, but
+for the last event: nobody needs the process that imported the handler any more, so it has that one.
 Names are not resolved: no network.
 """
 
@@ -148,14 +149,18 @@ def _told_by_fork(work: Callable[[], Iterable[dict[str, object]]]) -> str:
 def _answers(
     root: str, events: Sequence[object], guard: Guard | None
 ) -> Iterator[dict[str, object]]:
-    """Import a handler and have it answer each event, in a fork of this process each, as a node.
+    """Import a handler and have it answer each event, all but the last in a fork, as a node.
 
     What ends the process of an event says nothing: it crashed.
     """
     handler = _Handler(root, guard)
-    for event in events:
+    # What is collected in a fork would be copied first.
+    gc.freeze()
+    for event in events[:-1]:
         line = _told_by_fork(lambda event=event: [handler.answer(event)])  # type: ignore[misc]
         yield json.loads(line) if line.endswith("\n") else _CRASHED
+    for event in events[-1:]:
+        yield handler.answer(event)
 
 
 def main() -> None:
