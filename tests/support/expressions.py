@@ -308,12 +308,16 @@ def slow_inputs(expression: Expression) -> tuple[str, str, str, float] | None:
                 return prefix, pump, end, float("inf")
         # The shorter one first: with four times the characters a quadratic one takes 16 times as
         # long, and a worse one takes much longer than this for the shorter one as well.
-        if _seconds(expression, text(_SHORT)) < _SUSPICIOUS / 32:
+        short = _seconds(expression, text(_SHORT))
+        if short < _SUSPICIOUS / 32:
             continue
         long = _seconds(expression, text(_LONG))
         if long < _SUSPICIOUS:
             continue
-        short = min(_seconds(expression, text(_SHORT)) for _ in range(3))
+        short = min(short, _seconds(expression, text(_SHORT)))
+        if long <= _MOST_GROWTH * short:  # as most that take long are linear, and take it again
+            continue
+        short = min(short, *(_seconds(expression, text(_SHORT)) for _ in range(2)))
         long = min(long, *(_seconds(expression, text(_LONG)) for _ in range(2)))
         if long > _SUSPICIOUS and long > _MOST_GROWTH * short:
             return prefix, pump, end, long / max(short, 1e-9)
