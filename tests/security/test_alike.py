@@ -7,16 +7,19 @@ import math
 import os
 import random
 import re
+import statistics
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
+from casemate.accounts.credential import new_text
 from support.attacks import until
 from support.node import TestNode
 
 pytestmark = pytest.mark.alone
+SHARES_NODE = True
 
 SAMPLES, STORM_SAMPLES = 120, int(os.environ.get("CASEMATE_ALIKE_SAMPLES", "1500"))
 """Of each of two."""
@@ -199,3 +202,26 @@ def test_however_a_function_fails_its_answer_is_the_same(
         sizes = tuple(sorted((name, len(value)) for name, value in answer.headers.items()))
         found.add((answer.status_code, sizes, body))
     assert len(found) == 1 and next(iter(found))[0] == 500
+
+
+def test_a_token_that_is_a_decoy_is_refused_in_the_same_time(node: TestNode) -> None:
+    """A function finds it among its variables: `test_decoys.py`."""
+    source = """
+import os
+def handler(event, context):
+    return os.environ["CASEMATE_BACKUP_TOKEN"]
+"""
+    node.deploy(source, name="looks", project="shop", unguarded=True)
+    tokens = [node.invoke({}, function="shop/looks").json(), new_text()[1]]
+    times: dict[str, list[float]] = {token: [] for token in tokens}
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=30)
+    for _ in range(400):
+        random.shuffle(tokens)  # what comes first waits for what the one before left behind
+        for token in tokens:
+            answer = ask(connection, "GET", "/api/v1/functions", token)
+            assert answer.status == 401
+            times[token].append(answer.seconds)
+    connection.close()
+    # What others on the machine do makes requests slower, and none faster.
+    one, other = (statistics.quantiles(taken, n=40)[0] for taken in times.values())
+    assert abs(one - other) < 0.25 * min(one, other)

@@ -16,6 +16,7 @@ from support.node import TestNode
 from support.processes import gateway_of, memory
 
 pytestmark = pytest.mark.alone
+SHARES_NODE = True
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "unread.py"
 RESOURCES = "[bucket.files]\n"
 GRANT = 'buckets = [{ name = "files", actions = ["read"] }]\n'

@@ -23,7 +23,7 @@ from casemate.guard.sql.tokens import Dialect
 from casemate.guard.verdict import BlockedError
 
 _SECONDS = 1.0
-"""Twenty times the target: other processes run at the same time."""
+"""Twenty times the target, of the processor: other processes run at the same time."""
 _MEGABYTE = 1 << 20
 
 
@@ -36,7 +36,6 @@ def asked(value: object, text: str = "SELECT a" + "a" * 500) -> Guard:
     return guard
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_event_is_bounded_in_time(name: str) -> None:
     value = HOSTILE[name]()
