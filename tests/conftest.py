@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support import host_certificates
 from support.database import postgresql_server
 from support.file_queue import FileQueue
 from support.node import TestNode
@@ -48,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    host_certificates.keep()
     if config.getoption("--fork"):
         TestNode.ways = ("--no-restore",)
     if (lists := config.getoption("--queue")) is not None:

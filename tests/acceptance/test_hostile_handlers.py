@@ -39,7 +39,7 @@ log = "16KB"
 concurrency = 4
 """
 BRIEF = "2s"
-"""For what does not end; all else has the time that it takes on a busy machine."""
+"""For what does not end, with half a core; all else has the time that a busy machine takes."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def hostile(node: TestNode) -> TestNode:
     """The node with a hostile function, others with little time and one that is reused."""
     source = HOSTILE.read_text()
     node.deploy(source, name="hostile", limits=LIMITS, unguarded=True)
-    brief = LIMITS.replace("20s", BRIEF)
+    brief = f'{LIMITS.replace("20s", BRIEF)}cpu = 0.5\n'
     node.deploy(source, name="brief", limits=brief, unguarded=True)
     for name, limits in (("reused", LIMITS), ("reused-brief", brief)):
         node.deploy(

@@ -219,11 +219,11 @@ def test_what_an_import_made_is_restored(restorable: Function, row: str) -> None
     assert found(restorable, look) == pristine
 
 
-# Each costs a second: every fourth; all of them in the long run.
+# Each costs a second: every sixth; all of them in the long run.
 @pytest.mark.parametrize(
     "row",
     [
-        pytest.param(row, marks=(pytest.mark.storm,) if number % 4 else ())
+        pytest.param(row, marks=(pytest.mark.storm,) if number % 6 else ())
         for number, row in enumerate([*residue.PREPARED, *residue.HOSTILE])
     ],
 )

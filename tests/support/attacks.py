@@ -26,9 +26,10 @@ Attack = Callable[..., "Attempt"]
 
 def until(find: Callable[[], Any], seconds: float = _RECORD_SECONDS) -> Any:
     """Return what `find` finds, once it does; what it finds last (nothing) after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.01
     while not (found := find()) and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.2)  # each look keeps the node from what it is to come to
     return found
 
 

@@ -261,7 +261,7 @@ class TestNode:
 
     def _recorded(self, path: str) -> Any:
         """Return what is on record of a call: what may hold a secret is written a little later."""
-        deadline = time.monotonic() + _RECORD_SECONDS
+        deadline, pause = time.monotonic() + _RECORD_SECONDS, 0.01
         while True:
             try:
                 return self.get(path)
@@ -269,7 +269,8 @@ class TestNode:
                 late = time.monotonic() > deadline
                 if late or error.response.status_code != httpx2.codes.NOT_FOUND:
                     raise
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.2)
 
     def processes(self) -> list[int]:
         """Return every process below the node's supervisor, the supervisor included."""
