@@ -4,7 +4,7 @@ found by the next one: the rows of `support/carried.py`, restored and forked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,20 @@ def looked(function: Function, look: str, pristine: str, planted: int, most: int
     return False
 
 
-@pytest.mark.parametrize("row", [*carried.SHOWN, *carried.OPEN])
+def in_both_ways(rows: Iterable[str]) -> pytest.MarkDecorator:
+    """Try every row with restored processes, and every third with forks; all in the long run.
+
+    A fork has nothing of another one's memory, whatever the row.
+    """
+    tried = [
+        pytest.param(way, row, marks=(pytest.mark.storm,) if left else ())
+        for number, row in enumerate(rows)
+        for way, left in (("restored", False), ("forked", number % 3), ("low", True))
+    ]
+    return pytest.mark.parametrize(("function", "row"), tried, indirect=["function"])
+
+
+@in_both_ways([*carried.SHOWN, *carried.OPEN])
 def test_what_shows_is_gone(function: Function, row: str) -> None:
     plant, look = (carried.SHOWN | carried.OPEN)[row]
     again = False
@@ -120,7 +133,7 @@ def test_what_does_not_show_is_gone(
         layouts[function.name].look()
 
 
-@pytest.mark.parametrize("row", carried.REFUSED)
+@in_both_ways(carried.REFUSED)
 def test_this_is_refused(function: Function, row: str) -> None:
     plant, look = carried.REFUSED[row]
     pristine, _ = asked(function, look)

@@ -5,7 +5,7 @@ Both ways side by side on one node, by the rows of `support/residue.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -56,7 +56,20 @@ def short(node: TestNode) -> dict[str, Function]:
     return found
 
 
-@pytest.mark.parametrize("row", residue.AGAIN)
+def in_both_ways(rows: Iterable[str]) -> pytest.MarkDecorator:
+    """Try every row with restored processes, and every third with forks; all in the long run.
+
+    A fork has nothing of another one's memory, whatever the row.
+    """
+    tried = [
+        pytest.param(way, row, marks=(pytest.mark.storm,) if left else ())
+        for number, row in enumerate(rows)
+        for way, left in (("restored", False), ("forked", number % 3), ("low", True))
+    ]
+    return pytest.mark.parametrize(("function", "row"), tried, indirect=["function"])
+
+
+@in_both_ways(residue.AGAIN)
 def test_what_shows_is_gone(function: Function, row: str) -> None:
     again = False
     for _ in range(ROUNDS):
@@ -71,7 +84,7 @@ def test_what_shows_is_gone(function: Function, row: str) -> None:
     assert again is function.again
 
 
-@pytest.mark.parametrize("row", residue.UNSEEN_AGAIN)
+@in_both_ways(residue.UNSEEN_AGAIN)
 def test_what_does_not_show_is_gone(function: Function, row: str) -> None:
     answer = function.node.invoke({"run": residue.UNSEEN_AGAIN[row]}, function=function.name)
     assert answer.status_code in (200, 500)
@@ -99,7 +112,7 @@ def test_what_may_stay_costs_the_process(function: Function, row: str) -> None:
         assert function.look() != planted["who"]
 
 
-@pytest.mark.parametrize("row", residue.DENIED)
+@in_both_ways(residue.DENIED)
 def test_this_is_refused(function: Function, row: str) -> None:
     planted = function.call(run=residue.DENIED[row], look=True)
     assert planted["result"] < 0
