@@ -4,7 +4,7 @@ Pure: rules are compiled once, a `Detector` sees events one after the other and 
 reads no journal, notifies nobody and does not react to findings: its caller does.
 """
 
-from casemate.detection.detector import Detector, Finding, Memory, over
+from casemate.detection.detector import Detector, Finding, Memory, Since, over
 from casemate.detection.errors import RuleError
 from casemate.detection.rule import About, CorrelationType
 from casemate.detection.rules import Rules, rules_of
@@ -27,6 +27,7 @@ __all__ = [
     "Memory",
     "RuleError",
     "Rules",
+    "Since",
     "attacks_of",
     "examples",
     "over",

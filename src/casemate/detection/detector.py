@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from heapq import heappop, heappush
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Of ATT&CK."""
 
 
+class Since(NamedTuple):
+    """Events alike that came after a finding, and are counted instead of told."""
+
+    count: int = 0
+    latest: float = 0.0
+    """Unix time of the last of them."""
+
+
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What a detector has seen, for another one that goes on in its place."""
 
@@ -55,6 +63,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     told: list[tuple[str, str, float, float]]
     """Rule, entity, when, and how many have come since."""
     forgotten: int
+    latest: list[float] = []
+    """When the last of each of `told` came, in their order; shorter: of an earlier release."""
 
 
 class Detector:
@@ -81,17 +91,36 @@ class Detector:
         """Return what it has seen."""
         return Memory(
             windows={each.form: found for each in self._windows if (found := each.remembered())},
-            told=[(*key, *value) for key, value in self._told.items()],  # type: ignore[misc]
+            told=[(*key, at, count) for key, (at, count, _) in self._told.items()],
             forgotten=self.forgotten,
+            latest=[latest for _, _, latest in self._told.values()],
         )
 
     def recall(self, memory: Memory) -> None:
         """Go on in the place of another one. What rules that are gone have seen is left out."""
         for each in self._windows:
             each.recall(memory.windows.get(each.form, []))
-        for rule, entity, at, count in memory.told[-MAX_TOLD:]:
-            self._told[rule, entity] = [at, count]
+        known = len(memory.latest) == len(memory.told)
+        latest = memory.latest if known else [at for _, _, at, _ in memory.told]
+        for (rule, entity, at, count), last in list(zip(memory.told, latest, strict=True))[
+            -MAX_TOLD:
+        ]:
+            self._told[rule, entity] = [at, count, last]
         self._forgotten = memory.forgotten
+
+    def since(self, rule: str, entity: str) -> Since:
+        """Return what has come since a rule was last told of an entity, and was only counted."""
+        told = self._told.get((rule, entity))
+        return Since(int(told[1]), told[2]) if told is not None and told[1] else Since()
+
+    def since_by_rule(self) -> dict[str, Since]:
+        """Return the same of all entities together, by the rule's name."""
+        found: dict[str, Since] = {}
+        for (rule, _), (_, count, latest) in self._told.items():
+            if count:
+                before = found.get(rule, Since())
+                found[rule] = Since(before.count + int(count), max(before.latest, latest))
+        return found
 
     def tell_again(self) -> None:
         """Tell of each entity again when it is next seen, with what was counted since."""
@@ -168,9 +197,10 @@ class Detector:
         told = self._told.get(key)
         if told is not None and abs(at - told[0]) < self._quiet:
             told[1] += count
+            told[2] = at
             return
         before = int(told[1]) if told is not None else 0
-        self._told[key] = [at, 0]
+        self._told[key] = [at, 0, at]
         self._told.move_to_end(key)
         if len(self._told) > MAX_TOLD:
             self._told.popitem(last=False)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.detection import Detector, Finding, Memory, RuleError, Rules, rules_of
+from casemate.detection import Detector, Finding, Memory, RuleError, Rules, Since, rules_of
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Findings, Found
@@ -110,6 +110,7 @@ class Detection:
         self.rules = rules
         self._zone = zone or Zone()
         self._detector = Detector(rules)
+        self._levels = {one.name: one.level or Level.INFORMATIONAL for one in rules.reporting()}
         self._findings = findings
         self._deleting = DeletingClock()
         self._taken_back_at = 0.0
@@ -127,6 +128,24 @@ class Detection:
     def forgotten(self) -> int:
         """Entities that were forgotten for want of room."""
         return self._detector.forgotten
+
+    def with_since(self, found: Found) -> Found:
+        """Return a finding with what has come since and is not told yet."""
+        since = Since()
+        if self._findings.is_newest(found):
+            since = self._detector.since(found.rule, found.entity)
+        return msgspec.structs.replace(found, again=since.count, latest_at=since.latest)
+
+    def since_by_level(self) -> dict[Level, Since]:
+        """Return what has come since findings of each level, and is not told yet."""
+        found: dict[Level, Since] = {}
+        for rule, since in self._detector.since_by_rule().items():
+            level = self._levels.get(rule, Level.INFORMATIONAL)
+            known = found.get(level, Since())
+            found[level] = Since(
+                known.count + since.count, max(known.latest, since.latest)
+            )
+        return found
 
     def take(self, batch: Sequence[Happened]) -> None:
         """See what has happened, but for what the monitor itself has told."""

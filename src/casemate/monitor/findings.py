@@ -86,6 +86,10 @@ class Findings:
         found = None if id is None else self._kept[id]
         return found if found is not None and abs(found.at - at) < QUIET_SECONDS else None
 
+    def is_newest(self, found: Found) -> bool:
+        """Tell whether one is the newest that this node has found of its rule and entity."""
+        return self._newest.get((found.rule, found.entity)) == found.id
+
     def remove(self, id: str) -> None:
         """Forget one that is there."""
         self._drop(id)

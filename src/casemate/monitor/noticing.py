@@ -70,7 +70,7 @@ class Noticing:
         self.deadman: Deadman | None = None
         self._memory = memory
         self._telling = telling
-        self._detection = detection
+        self.detection = detection
         self._problems = list(problems)
         detection.tell, detection.replace = self.found, self.replace
         detection.heard = alerting.put_of_another
@@ -122,7 +122,7 @@ class Noticing:
     def _begin_anew(self, error: Exception) -> None:
         _log.error("what was remembered is put aside: %s", error)
         kept = self._memory.put_aside()
-        self._detection.report(
+        self.detection.report(
             FORGOTTEN,
             Level.MEDIUM,
             "What the monitor remembered was damaged; the newest entries are read again",
@@ -139,7 +139,7 @@ class Noticing:
             if not each.node:
                 self._telling.read(each)
             self.alerting.take((each,))
-            self._detection.take((each,))
+            self.detection.take((each,))
             self.incidents.take((each,))
             self.noticed.take((each,))
         if self.following.abreast:
@@ -177,7 +177,7 @@ class Noticing:
             outlet.replace(anew, known)
 
     def _rolled_back(self, position: int, size: int) -> None:
-        self._detection.report(
+        self.detection.report(
             ROLLED_BACK,
             Level.CRITICAL,
             "The journal is not the one that was read",
@@ -187,7 +187,7 @@ class Noticing:
 
     def _unreadable(self, first: int, end: int, why: str) -> None:
         _log.error("entries %d to %d of the journal cannot be read: %s", first, end - 1, why)
-        self._detection.report(
+        self.detection.report(
             DAMAGED,
             Level.CRITICAL,
             "Entries of the journal cannot be read",
@@ -196,7 +196,7 @@ class Noticing:
         )
 
     def _sent_others(self, place: str, sent: int, now: int) -> None:
-        self._detection.report(
+        self.detection.report(
             ROLLED_BACK,
             Level.CRITICAL,
             "The journal is not the one whose checkpoint was sent out",
@@ -205,7 +205,7 @@ class Noticing:
         )
 
     def _unsent(self, place: str) -> None:
-        self._detection.report(
+        self.detection.report(
             UNSENT,
             Level.HIGH,
             "Checkpoints of the journal do not arrive at a second place",
@@ -266,7 +266,7 @@ class Noticing:
 
     def has_rule(self, rule: str) -> bool:
         """Tell whether there is a rule of this name that is told of."""
-        return rule in self._detection.rules.told or rule in OWN
+        return rule in self.detection.rules.told or rule in OWN
 
     def well(self) -> bool:
         """Tell whether what happens is read, and people can be told."""
@@ -283,8 +283,8 @@ class Noticing:
         ]
         if following.problem:
             problems.append(following.problem)
-        if self._detection.faults:
-            problems.append(f"{self._detection.faults} entries could not be examined")
+        if self.detection.faults:
+            problems.append(f"{self.detection.faults} entries could not be examined")
         if self._telling.missed:
             problems.append(f"{self._telling.missed} facts of findings could not be recorded")
         if self.deadman is not None and self.deadman.problem:

@@ -10,16 +10,18 @@ import logging
 import ssl
 import time
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import inf
 from random import SystemRandom
 
 import msgspec
 
 from casemate.child.restart import pause_after
+from casemate.detection import Since
 from casemate.metrics.figures import Timed
 from casemate.model.errors import CasemateError
 from casemate.model.facts import Fact
+from casemate.model.level import Level
 from casemate.model.response_facts import AlertFailed, AlertSent
 from casemate.monitor.escalating import (
     DAY,
@@ -119,6 +121,8 @@ class Outlet:
         self._failures = 0
         self._due = 0.0
         self.sent = self.failed = self.dropped = self.folded = self.silenced = 0
+        self.folded_at = 0.0
+        """Unix time of the last finding that was folded."""
         self.problem = ""
         self.took = Timed()
         """How long it was from what happened to the alert."""
@@ -137,6 +141,7 @@ class Outlet:
         if told is not None and abs(found.at - told[0]) < self.settings.fold:
             told[1] += found.count
             self.folded += 1
+            self.folded_at = found.at
             return
         if told is not None and told[1]:
             found = msgspec.structs.replace(found, count=found.count + int(told[1]))
@@ -312,6 +317,15 @@ class Outlet:
         )
 
     # -- how it is ---------------------------------------------------------------------------------
+
+    def state_with(self, since: Mapping[Level, Since]) -> AlertChannel:
+        """Return how the channel is, with what came `since` findings that it tells, by level."""
+        grave = [one for level, one in since.items() if at_least(level, self.settings.level)]
+        return msgspec.structs.replace(
+            self.state,
+            again=sum(one.count for one in grave),
+            folded_at=max((self.folded_at, *(one.latest for one in grave))),
+        )
 
     @property
     def state(self) -> AlertChannel:

@@ -97,7 +97,7 @@ class Server:
             case protocol.Find():
                 return self._listed(request.wanted)
             case protocol.GetFinding():
-                return self._finding(request.id)
+                return self._noticing.detection.with_since(self._finding(request.id))
             case protocol.FindIncidents():
                 return self._noticing.incidents.listed(request.wanted)
             case protocol.GetIncident():
@@ -127,8 +127,9 @@ class Server:
             return noticing.alerting.shifts(time.time(), 86_400.0 * request.days)
         if isinstance(request, protocol.HasRule):
             return noticing.has_rule(request.rule)
+        since = noticing.detection.since_by_level()
         return protocol.AlertsState(
-            channels=tuple(outlet.state for outlet in noticing.alerting.outlets.values()),
+            channels=tuple(each.state_with(since) for each in noticing.alerting.outlets.values()),
             silences=noticing.alerting.silences(time.time()),
             signs_of_life=0 if noticing.deadman is None else noticing.deadman.sent,
         )
@@ -188,7 +189,7 @@ class Server:
             ):
                 if len(found) == wanted.limit:
                     return FindingPage(findings=tuple(found), more=True)
-                found.append(each)
+                found.append(self._noticing.detection.with_since(each))
         return FindingPage(findings=tuple(found), more=False)
 
     def close(self) -> None:

@@ -63,6 +63,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who did what completed it, as its event says it; empty: the node."""
     node: str = ""
     """Which node has found it, of those that share their state; empty: the one that is asked."""
+    again: int = 0
+    """Events alike that came since, and are counted with the next finding instead of told."""
+    latest_at: float = 0.0
+    """Unix time of the last of those; 0: there were none."""
 
 
 _FINDING = Finding(
@@ -111,6 +115,10 @@ class AlertChannel(msgspec.Struct, frozen=True, kw_only=True):
     """Rotation by whose turns it is told; empty: it always is."""
     person: str = ""
     """Whose turn that is."""
+    again: int = 0
+    """Events alike that came after findings as grave as it tells, and made no finding yet."""
+    folded_at: float = 0.0
+    """Unix time of the last of what was folded or came again; 0: nothing was."""
 
 
 class AlertChannels(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.cli import operation_command
-from casemate.cli.commands import alert, dlq, journal, rm, routes
+from casemate.cli.commands import alert, dlq, findings, journal, rm, routes
 from casemate.cli.errors import DeniedError, MissingError
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
@@ -32,7 +33,13 @@ from casemate.operations.delivery import (
     ShowFunctionDeadLetter,
     ShowQueueDeadLetter,
 )
-from casemate.operations.findings import AlertTest
+from casemate.operations.findings import (
+    AlertChannel,
+    AlertChannels,
+    AlertTest,
+    FindingPage,
+    ShowFinding,
+)
 from casemate.operations.functions import Functions
 from casemate.operations.journal import JournalPage
 from casemate.operations.messages import Queues
@@ -85,7 +92,7 @@ class FakeNode:
 def node(monkeypatch):
     def answering(**answers: Any) -> FakeNode:
         fake = FakeNode(answers)
-        for module in (alert, dlq, rm, routes, operation_command):
+        for module in (alert, dlq, findings, rm, routes, operation_command):
             monkeypatch.setattr(module, "connect", lambda: fake)
         return fake
 
@@ -177,6 +184,32 @@ def test_a_channel_whose_secret_is_missing_needs_no_restart(
     assert told.code == 1
     assert ("when the node starts" in told.err) is restarts
     assert "casemate secrets set ops/key" in told.err or restarts
+
+
+@pytest.mark.parametrize(("rule", "own"), [("tokens-tried", False), ("our-own", True)])
+def test_a_finding_names_what_explains_its_rule(cli, node, rule: str, own: bool) -> None:
+    found = msgspec.structs.replace(ShowFinding.declared.answer, rule=rule)
+    node(ShowFinding=found)
+    told = cli("findings", "show", found.id).err
+    assert f"casemate detect explain {rule}" in told
+    assert ("--rules FILE" in told) is own
+
+
+def test_what_came_after_a_finding_and_was_only_counted_is_told(cli, node) -> None:
+    found = msgspec.structs.replace(
+        ShowFinding.declared.answer, count=30, again=12, latest_at=1764201660.0
+    )
+    node(ShowFinding=found, ListFindings=FindingPage(findings=(found,), more=False))
+    assert "12 more events, the last at" in cli("findings", "show", found.id).out
+    assert " 42 " in cli("findings", "ls").out
+    channel = AlertChannel(
+        name="pager", kind="webhook", server="x:443", level="high", waiting=0, sent=1, failed=0,
+        dropped=0, folded=2, silenced=1, problem="", again=12, folded_at=1764201660.0,
+    )  # fmt: skip
+    node(ListAlertChannels=AlertChannels(channels=(channel,), signs_of_life=0))
+    told = cli("alert", "ls")
+    assert " 15 " in told.out and "2025-11-2" in told.out
+    assert "casemate findings ls" in told.err
 
 
 def test_what_a_removed_function_leaves_is_told(cli, node) -> None:

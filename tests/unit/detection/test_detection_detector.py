@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -177,6 +178,24 @@ def test_memory_is_bounded_and_what_is_forgotten_is_counted(
     for n in range(50):
         seeing.see(event(who=f"late{n}"), 1000 + n / 100)
     assert seeing.forgotten < 90, "whose time is over is not missed"
+
+
+def test_what_came_since_is_counted_with_its_last_time_and_remembered() -> None:
+    alone = rules_of((BASE.format(name="a") + "level: low\nfields: [who]\n", "own.yml"))
+    seeing = Detector(alone)
+    [found] = seeing.see(event(who="w"), 0)
+    assert seeing.since("a", found.entity) == (0, 0.0)
+    for n in range(1, 4):
+        seeing.see(event(who="w", count=10), n)
+    seeing.see(event(who="other"), 9)
+    after = Detector(alone)
+    after.recall(seeing.remembered())
+    for each in (seeing, after):
+        assert each.since("a", found.entity) == (30, 3)
+        assert each.since_by_rule() == {"a": (30, 3)}
+    of_before = msgspec.structs.replace(seeing.remembered(), latest=[])
+    after.recall(of_before)
+    assert after.since("a", found.entity) == (30, 0), "an earlier release kept no last time"
 
 
 def test_findings_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

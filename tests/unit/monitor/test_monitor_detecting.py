@@ -10,6 +10,7 @@ import pytest
 
 from casemate.detection import Detector, rules_of, shipped_texts
 from casemate.drills.recorded import MORNING, event_of
+from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.detecting import Detection, Zone, usable_rules
 from casemate.monitor.errors import SettingsError
@@ -224,3 +225,19 @@ def test_a_zone_that_the_host_does_not_know_is_refused(tmp_path: Path, line: str
     file.write_text(f"{line}\n")
     with pytest.raises(SettingsError, match="zone"):
         read_settings(file)
+
+
+def test_the_newest_of_a_finding_says_what_came_since() -> None:
+    rules = rules_of((RULE.format(name="own").encode(), "own.yml"))
+    told: list[Found] = []
+    detection = Detection(rules, Findings())
+    detection.tell = told.append
+    detection.take([happened(n, by="user:mallory") for n in range(5)])
+    [first] = told
+    shown = detection.with_since(first)
+    assert (shown.count, shown.again, shown.latest_at) == (1, 4, MORNING + 4)
+    assert detection.since_by_level() == {Level.HIGH: (4, MORNING + 4)}
+    later = happened(4000, by="user:mallory")
+    detection.take([later])
+    assert told[1].count == 5
+    assert detection.with_since(first).again == 0, "they are told with the next"

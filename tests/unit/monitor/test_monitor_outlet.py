@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from casemate.detection import Since
 from casemate.model.facts import Fact
 from casemate.model.level import Level
 from casemate.model.response_facts import AlertFailed, AlertSent
@@ -59,6 +60,19 @@ async def test_alike_ones_are_folded_and_told_with_their_count_later() -> None:
     world.outlet.put(found(9, entity=first.entity, at=first.at + 3601, count=1))
     await until(lambda: len(world.sink.ids) == 2)
     assert world.sink.messages[1].found[0].count == 41
+    await world.end()
+
+
+@running
+async def test_a_channel_counts_what_came_since_findings_that_it_tells() -> None:
+    world = World(level="high")
+    first = found(1, level=Level.HIGH)
+    world.outlet.put(first)
+    world.outlet.put(found(2, entity=first.entity, at=first.at + 5, level=Level.HIGH))
+    since = {Level.LOW: Since(100, first.at + 50), Level.CRITICAL: Since(7, first.at + 9)}
+    state = world.outlet.state_with(since)
+    assert (state.folded, state.again, state.folded_at) == (1, 7, first.at + 9)
+    assert world.outlet.state_with({}).folded_at == first.at + 5
     await world.end()
 
 

@@ -30,9 +30,16 @@ app = new_app("See and test how people are notified of findings, and silence rul
 
 @answered(app, ListAlertChannels, examples="$ casemate alert ls\n$ casemate alert ls --json")
 def ls(found: AlertChannels) -> None:
-    """List the channels of the node's settings, and their state."""
+    """List the channels of the node's settings, and their state.
+
+    Folded are events that were only counted, because their rule had just been told of the same
+    sender, function or other subject, or is silenced. The next alert brings their number.
+    """
     print_table(
-        ("channel", "kind", "server", "from level", "sent", "waiting", "failed", "folded", "why"),
+        (
+            *("channel", "kind", "server", "from level", "sent", "waiting", "failed", "folded"),
+            *("last folded", "why"),
+        ),
         [
             (
                 each.name,
@@ -42,14 +49,17 @@ def ls(found: AlertChannels) -> None:
                 str(each.sent),
                 str(each.waiting),
                 str(each.failed),
-                str(each.folded + each.silenced),
+                str(each.folded + each.silenced + each.again),
+                moment(each.folded_at) if each.folded_at else "",
                 each.problem,
             )
             for each in found.channels
         ],
         empty="There are no channels; name some in the file that casemate serve --config reads.",
-        below=("why",),
+        below=("last folded", "why"),
     )
+    if any(each.again for each in found.channels):
+        note("Folded is what came within an hour of an alert alike: casemate findings ls")
 
 
 @answered(

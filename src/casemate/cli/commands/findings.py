@@ -7,6 +7,7 @@ from casemate.cli.operation_command import answered, asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment
+from casemate.model.errors import NotFoundError
 from casemate.operations.findings import FindingPage, ListFindings, ShowFinding
 
 app = new_app("See what the rules of detection have found.")
@@ -39,7 +40,8 @@ def ls(found: FindingPage) -> None:
     """List what was found, the newest first.
 
     The node runs the rules over everything that happens, from its first start on. Findings are in
-    the journal, too.
+    the journal, too. A rule is told of once an hour for whom or what it is of; the events that came
+    since are in the column `times`.
     """
     several = any(each.node for each in found.findings)
     print_table(
@@ -49,7 +51,7 @@ def ls(found: FindingPage) -> None:
                 moment(each.at),
                 each.level,
                 each.rule,
-                str(each.count),
+                str(each.count + each.again),
                 each.id,
                 *([each.node] * several),
                 about(each.entity),
@@ -81,8 +83,28 @@ def show(wanted: ShowFinding, *, json: JsonOption = False) -> None:
     print_text(f"rule: {found.rule}; technique: {', '.join(found.techniques) or '-'}")
     print_text(f"of: {about(found.entity) or '-'}; project: {found.project or '-'}")
     print_text(f"at: {moment(found.at)}; events: {found.count}")
+    if found.again:
+        print_text(f"since: {found.again} more events, the last at {moment(found.latest_at)}")
     if found.node:
         print_text(f"found by the node {found.node}, in whose journal these are:")
     for each in found.events:
         print_text(f"casemate journal show {each}")
-    note(f"What it means: casemate detect explain {found.rule}")
+    note(f"What it means: casemate detect explain {found.rule}{_own(found.rule)}")
+
+
+def _own(rule: str) -> str:
+    """Return what `detect explain` needs besides the name of a rule; empty: it comes with Casemate.
+
+    The node's rules of its own are in a folder that its settings name, known to who runs it.
+    """
+    from casemate.detection import with_own
+
+    try:
+        with_own().named(rule)
+    except NotFoundError:
+        return (
+            " --rules FILE\n"
+            "It is a rule of the node's own: FILE has it, in the folder that `rules` names in the "
+            "file of `casemate serve --config`."
+        )
+    return ""
