@@ -29,7 +29,7 @@ from node import (
 )
 from orders import call_orders, how_to_go_on, set_receipt_key, show_denial, show_grants
 from projects import copy_project, deploy, import_advisories, signed_headers
-from workspace import HOME, OUT, PROJECTS, ROOT, DemoError, say
+from workspace import HOME, OUT, PROJECTS, ROOT, DemoError, say, telling
 
 CALL_SECONDS = 60
 
@@ -107,7 +107,8 @@ def main(arguments: list[str]) -> int:
         folder.mkdir(exist_ok=True)
     try:
         say("==> Starting a node on .demo/data")
-        node = start_node()
+        with telling("the node starts"):
+            node = start_node()
         try:
             say(f"    {node.url}")
             demonstrate(node)
@@ -115,7 +116,8 @@ def main(arguments: list[str]) -> int:
             if keep:
                 wait_for_the_user(node)
         finally:
-            stop_node(node.process)
+            with telling("the node ends"):
+                stop_node(node.process)
     except KeyboardInterrupt:
         say("\nInterrupted.")
         return 130

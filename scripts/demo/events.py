@@ -17,7 +17,7 @@ from calls import expect
 from node import Node
 from orders import ORDER
 from projects import copy_project, deploy
-from workspace import CASEMATE, OUT, ROOT, DemoError, run, say
+from workspace import CASEMATE, OUT, ROOT, DemoError, run, say, telling
 
 EVENT_SECONDS = 30
 NIGHTLY = 'cron = "15 2 * * *"\ntimezone = "Europe/Berlin"\n'
@@ -38,10 +38,11 @@ def show_events(client: httpx2.Client, node: Node) -> None:
 def _wait_for(what: str, look: Callable[[], FoundT]) -> FoundT:
     """Return what `look` returns once it is something."""
     end = time.monotonic() + EVENT_SECONDS
-    while not (found := look()):
-        if time.monotonic() > end:
-            raise DemoError(f"{what}: it did not happen within {EVENT_SECONDS} s")
-        time.sleep(0.1)
+    with telling(f"waiting for {what}"):
+        while not (found := look()):
+            if time.monotonic() > end:
+                raise DemoError(f"{what}: it did not happen within {EVENT_SECONDS} s")
+            time.sleep(0.1)
     return found
 
 

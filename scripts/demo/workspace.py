@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +19,10 @@ BIN = Path(sys.executable).parent
 CASEMATE, UV = str(BIN / "casemate"), str(BIN / "uv")
 
 
+QUIET_SECONDS = 4.5
+"""After so long without a word it is said what goes on."""
+
+
 class DemoError(Exception):
     """Something did not go as it should."""
 
@@ -23,6 +30,25 @@ class DemoError(Exception):
 def say(text: str = "") -> None:
     """Print one line at once."""
     print(text, flush=True)
+
+
+@contextlib.contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Say every few seconds that something still goes on, for as long as it does."""
+    ended, began = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        with contextlib.suppress(OSError):  # whoever reads it has gone: the next line notices
+            while not ended.wait(QUIET_SECONDS):
+                say(f"    ... {what}, for {time.monotonic() - began:.0f} s")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def environment(**added: str) -> dict[str, str]:
@@ -41,15 +67,17 @@ def run(
     whole: bool = False,
 ) -> str:
     """Run a command and return what it prints; if `whole`, its progress too, else that is shown."""
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=cwd,
-        env=environment(**(added or {})),
-        input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if whole else None,
-    )
+    name, *arguments = map(str, command)
+    with telling(f"{Path(name).name} {' '.join(arguments[:1])} in {cwd.name}"):
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=cwd,
+            env=environment(**(added or {})),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if whole else None,
+        )
     if done.returncode:
         text = " ".join(map(str, command))
         raise DemoError(f"`{text}` in {cwd} ended with code {done.returncode}")

@@ -66,14 +66,23 @@ class WideningError(ConflictError):
     """The function would be granted more than its live version has."""
 
     def __init__(
-        self, function: str, difference: GrantDifference, next_step: str = _DEPLOYED
+        self,
+        function: str,
+        difference: GrantDifference,
+        next_step: str = _DEPLOYED,
+        *,
+        first: bool = False,
     ) -> None:
-        """Keep the `difference`; the message tells of it as much as fits a record."""
+        """Keep the `difference`; the message tells of it as much as fits a record.
+
+        `first`: no version is live that it could be compared with.
+        """
         self.difference = difference
         lines = [line[:_MAX_LINE] for line in difference.lines()]
         left_out = f"; and {len(lines) - _MAX_LINES} more" if len(lines) > _MAX_LINES else ""
+        what = "more than its live version is" if not first else "this by its first version"
         super().__init__(
-            f"{function} would be granted more than its live version is: "
+            f"{function} would be granted {what}: "
             f"{'; '.join(lines[:_MAX_LINES])}{left_out}.",
             next_step=next_step,
         )
@@ -142,7 +151,7 @@ def require_approval(
     """
     found = spec_difference(live, new)
     if found.widens and approve is not True:
-        raise WideningError(new.name, found)
+        raise WideningError(new.name, found, first=live is None)
     return found
 
 

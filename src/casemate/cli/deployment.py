@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
@@ -15,15 +16,17 @@ from casemate.cli.builder_key import kept_key_id
 from casemate.cli.changes import Change, changes, exceptions, routes_of
 from casemate.cli.client import NodeClient
 from casemate.cli.deployed import live_version
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import CommandError, DeniedError, MissingError
 from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
+from casemate.cli.triggers_shown import listens_to, schedule_shown
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.kernel.drafts import temporary_folder
 from casemate.model.bundle import MAX_PIECES
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
+from casemate.model.trigger import ScheduleStatus, ScheduleTrigger
 from casemate.operations.bundles import FindPieces, HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
 from casemate.operations.functions import (
@@ -32,6 +35,7 @@ from casemate.operations.functions import (
     DeployFunctions,
     Foreseen,
     FunctionOf,
+    ListSchedules,
     Obstacle,
     PlannedFunction,
 )
@@ -84,6 +88,8 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     """Whether that holds of direct calls as well, and not of its routes alone."""
     internal: bool
     routes: tuple[str, ...]
+    triggers: tuple[str, ...]
+    """What else calls it, and when a schedule is due next: `nightly: schedule '0 3 * * *' ...`."""
     changes: tuple[Change, ...]
     grants: GrantDifference
     """From the grants of the version that was live to those of this one."""
@@ -210,7 +216,8 @@ def _add_versions(
     if response.status_code == httpx2.codes.CONFLICT and refused.grants is not None:
         named = [one.name for one in changing if str(one.name) == refused.function]
         name = (named or [changing[0].name])[0]
-        raise ApprovalNeededError([(name, refused.grants)]) from failure
+        first = [one.name for one in changing if one.live is None]
+        raise ApprovalNeededError([(name, refused.grants)], first) from failure
     if refused.function and refused.function not in failure.message:
         failure.message = f"{refused.function}: {failure.message}"
     raise failure
@@ -243,11 +250,29 @@ def _outcome(
         direct=version.spec.direct,
         internal=version.spec.internal,
         routes=tuple(routes_of(version.spec)),
+        triggers=() if unchanged else _triggers(client, name, version),
         changes=tuple(
             exceptions(version.spec) if previous is None else changes(previous.spec, version.spec)
         ),
         grants=spec_difference(previous.spec if previous is not None else None, version.spec),
         address=f"{client.url}/invoke/{name}",
+    )
+
+
+def _triggers(client: NodeClient, name: FunctionName, version: Version) -> tuple[str, ...]:
+    """Return its triggers as people read them, with when a schedule of the live version is due."""
+    triggers = version.spec.triggers
+    due: dict[str, ScheduleStatus] = {}
+    if any(isinstance(each, ScheduleTrigger) for each in triggers):
+        # Who deploys may not be allowed to see it, or a trial has the old version's schedules.
+        with suppress(DeniedError, MissingError):
+            asked = ListSchedules(project=name.project, function=name.function)
+            due = {each.name: each for each in client.call(asked).schedules}
+    return tuple(
+        f"{each.name}: {schedule_shown(due[each.name])}"
+        if each.name in due
+        else f"{each.name}: {listens_to(each)}"
+        for each in triggers
     )
 
 

@@ -89,7 +89,10 @@ def planned(client: NodeClient, workspace: Workspace, *, approve: bool, sigstore
     before = deployed_functions(client)
     specs = [(workspace.name_of(spec), spec) for spec in workspace.chosen]
     rows, again, widening = _grants(client, specs, before)
-    unapproved = ApprovalNeededError(widening) if widening and not approve else None
+    unapproved = None
+    if widening and not approve:
+        first = [name for name, _ in widening if not _is_live(before.get(name))]
+        unapproved = ApprovalNeededError(widening, first)
     return Plan(
         names=[name for name, _ in specs],
         before=before,
@@ -127,6 +130,10 @@ def refusal(
         "\n".join(["Nothing was built, because the node would not deploy this:", *lines]),
         next_step="Mend all of it, then deploy again.",
     )
+
+
+def _is_live(known: DeployedFunction | None) -> bool:
+    return known is not None and live_version(known) is not None
 
 
 def _told(alike: Sequence[Obstacle]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from casemate.admission.grants import GrantDifference, describe, describe_widening
 from casemate.cli.client import NodeClient
@@ -18,10 +18,18 @@ class ApprovalNeededError(CommandError):
 
     exit_code = ExitCode.DENIED
 
-    def __init__(self, widening: Sequence[tuple[FunctionName, GrantDifference]]) -> None:
-        """Tell every line of every difference."""
+    def __init__(
+        self,
+        widening: Sequence[tuple[FunctionName, GrantDifference]],
+        first: Collection[FunctionName] = (),
+    ) -> None:
+        """Tell every line of every difference; of those of `first` no version is live."""
         self.widening = tuple(widening)
-        lines = ["This would grant more than the live version has, so nothing was deployed:"]
+        if all(name in first for name, _ in widening):
+            what = "A first version with grants needs an approval"
+        else:
+            what = "This would grant more than the live version has"
+        lines = [f"{what}, so nothing was deployed:"]
         for name, difference in widening:
             lines.append(f"  {name}")
             lines += [f"    {line}" for line in difference.lines()]

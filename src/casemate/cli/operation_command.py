@@ -15,9 +15,15 @@ from typer.models import ArgumentInfo
 from casemate.cli import prompts
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import UsageError
-from casemate.cli.operation_parameters import OtherPlaceError, Reader, parameters_of, taken
+from casemate.cli.operation_parameters import (
+    OtherPlaceError,
+    Reader,
+    narrowed,
+    parameters_of,
+    taken,
+)
 from casemate.cli.options import JsonOption, YesOption, command
-from casemate.cli.terminal import print_json
+from casemate.cli.terminal import note, print_json
 from casemate.operations.declaration import Operation
 from casemate.operations.form import form_of
 
@@ -160,12 +166,14 @@ class _Maker:
         kind = self._kind
         if self._instead is not None and given.pop(self._instead.flag):
             kind = self._instead.kind
-        form, fields = form_of(kind), dict(self._fixed)
+        form, fields, asked = form_of(kind), dict(self._fixed), dict(given)
         for name, parameter in self._parameters.items():
             try:
                 parameter.give(form, given.pop(name), fields)
             except OtherPlaceError as error:
                 raise error.of_command(self._line) from error
+        if narrowed(asked, fields):
+            note(f"Of the project {fields['project']}, whose folder this is; --all: of every project.")
         for name in fields.keys() - form.fields.keys():
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(

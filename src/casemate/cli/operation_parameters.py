@@ -18,7 +18,7 @@ from msgspec.structs import FieldInfo
 from casemate.cli.errors import UsageError
 from casemate.cli.names import bindings, resolve
 from casemate.cli.options import FUNCTION_HELP
-from casemate.cli.resources import project_or_here, resolve_resource
+from casemate.cli.resources import project_of_folder, project_or_here, resolve_resource
 from casemate.cli.text import seconds
 from casemate.cli.times import moment_of, span_of
 from casemate.cli.values import require_text, value_of
@@ -34,6 +34,7 @@ from casemate.operations.samples import NAMED
 Reader = Callable[[Any], Any]
 """Returns the value of a field from what was given. Raises UsageError."""
 Fields = dict[str, Any]
+_EXACT = ("id", "status", "invocation")
 _NO_SEGMENT = ("", ".", "..")
 
 _ID_HELP = "Its id, as lists and messages show it."
@@ -89,7 +90,7 @@ def parameters_of(
         found.append(place)
         elsewhere |= {"project", place.taken.name}
     if form.declared.on is on_chosen and "project" not in fixed:
-        found.append(_ALL_OF_PROJECT)
+        found += [_ALL_OF_PROJECT, _OF_ALL]
     for name, field in form.fields.items():
         if name not in elsewhere:
             found += _of_field(name, field, read.get(name))
@@ -175,11 +176,38 @@ _ALL_OF_PROJECT = Parameter(
             None,
             "--project",
             metavar="PROJECT",
-            help="Only those of this project.",
+            help="Only those of this project. Default: that of the current folder, if it has one.",
         ),
     ),
     _give_all_of_project,
 )
+
+
+def _give_of_all(_form: Form, wanted: bool, fields: Fields) -> None:
+    """Refuse all projects beside one; which project is meant without either is said later."""
+    if wanted and "project" in fields:
+        raise UsageError(
+            "--all is given, and a function or a project, expected one of them.",
+            next_step="Leave out --all.",
+        )
+
+
+_OF_ALL = Parameter(
+    taken("all", bool, typer.Option(False, "--all", help="Those of all projects.")), _give_of_all
+)
+
+
+def narrowed(given: Mapping[str, Any], fields: Fields) -> bool:
+    """Add the project whose folder this is to `fields`, where nothing says which; tell if it was.
+
+    What has an id is looked for everywhere.
+    """
+    if "project" in fields or given.get("all", True) or any(given.get(name) for name in _EXACT):
+        return False
+    here = project_of_folder()
+    if here is not None:
+        fields["project"] = here
+    return here is not None
 
 
 # -- a field -------------------------------------------------------------------------------------

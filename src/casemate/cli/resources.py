@@ -42,6 +42,17 @@ def project_or_here(project: str | None) -> str:
     return project
 
 
+def project_of_folder() -> str | None:
+    """Return the project of the folder around the working directory; None: it has none.
+
+    For commands that do without: a manifest that is being edited, and cannot be read, stops none.
+    """
+    try:
+        return project_or_here(None)
+    except UsageError:
+        return None
+
+
 def project_alone(further: str) -> Callable[[str | None], str]:
     """Return what reads a project as `project_or_here` does, for a command that lists in it.
 

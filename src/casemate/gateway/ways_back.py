@@ -41,5 +41,7 @@ def widening_of(
     for version in wanted:
         found = spec_difference(None if live is None else live.spec, version.spec)
         if found.widens:
-            return version, WideningError(f"{version.function}@{version.number}", found, _NEXT)
+            return version, WideningError(
+                f"{version.function}@{version.number}", found, _NEXT, first=live is None
+            )
     return None

@@ -130,11 +130,13 @@ def _function_ids(wanted: str | None) -> Finding:
 
 def _open_files() -> Finding:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = hard == resource.RLIM_INFINITY or hard >= NEEDED_FILES
+    unlimited = hard == resource.RLIM_INFINITY
+    enough = unlimited or hard >= NEEDED_FILES
+    limit = "any number" if unlimited else str(hard)
     return Finding(
         name="open files",
         holds=enough,
-        detail=f"{hard} for a process, but {NEEDED_FILES} are needed",
+        detail=f"a process may have {limit} open; a node needs {NEEDED_FILES}",
         next_step=""
         if enough
         else f"Run `ulimit -n {NEEDED_FILES}`, or set LimitNOFILE= in its unit.",

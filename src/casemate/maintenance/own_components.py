@@ -60,6 +60,9 @@ def standings(
                     f"Of {library.name}: {one.next_step}"
                 )
                 one = replace(one, next_step=step)
+            elif library.version is None:
+                step = f"Look whether {library.bundled_in} is its project's newest release"
+                one = replace(one, next_step=f"{step}; it is used for {library.use}.")
             told.append(one)
     return told
 

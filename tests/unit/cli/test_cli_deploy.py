@@ -152,6 +152,35 @@ def test_deploy_says_what_it_did_and_what_changed(cli, project, built, node) -> 
     assert "changed  memory 256 MB → 512 MB" in result.out
 
 
+def test_a_deploy_tells_what_calls_the_function_and_when(cli, project, built, node) -> None:
+    triggers = """[[function.mail.schedule]]
+cron = "0 3 * * *"
+
+[[function.mail.topic]]
+topic = "news"
+"""
+    text = f"{MANIFEST}{triggers}[topic.news]\n"
+    (project / "casemate.toml").write_text(text)
+    result = cli("deploy", "--approve")
+    assert result.code == 0, result.err
+    # The node of these tests has no schedules, as for who may not see them.
+    assert "  trigger  schedule-1: schedule '0 3 * * *' UTC\n" in result.out
+    assert "  trigger  topic-1: topic news\n" in result.out
+    deployed = json.loads(cli("deploy", "--force", "--json").out)["deployed"]
+    assert [len(each["triggers"]) for each in deployed] == [0, 2]
+    assert "trigger  " not in cli("deploy").out, "nothing was deployed"
+
+
+def test_what_would_be_granted_beyond_a_live_version_is_told_as_more(
+    cli, project, began, node
+) -> None:
+    assert cli("deploy").code == 0
+    manifest = (project / "casemate.toml").read_text()
+    granted = "[bucket.in]\n" + manifest.replace("[function.mail]\n", GRANTED)
+    (project / "casemate.toml").write_text(granted)
+    assert "This would grant more than the live version has" in cli("deploy").err
+
+
 def test_a_first_deploy_tells_what_the_manifest_gives_up(cli, project, built) -> None:
     """Nothing was live before, so that nothing has changed: exceptions went live untold."""
     (project / "casemate.toml").write_text(
@@ -600,7 +629,8 @@ def test_grants_that_nobody_has_approved_are_told_with_it(cli, project, began, n
     both = cli("deploy")
     said = " ".join(both.err.split())
     assert both.code == 4 and began == []
-    assert "would grant more" in said and "Too much waits. Next: Mend it." in said
+    assert "A first version with grants needs an approval" in said
+    assert "Too much waits. Next: Mend it." in said
     document = json.loads(cli("deploy", "--json").out)
     assert list(document["widening"]) == ["shop/mail"]
     approved = cli("deploy", "--approve")

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
-from casemate.cli.commands.show import listens_to
+from casemate.cli.triggers_shown import listens_to
 from casemate.cli.errors import UsageError
 from casemate.model.function import Fresh, FunctionSpec, HttpTrigger, Layout, Trust
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
@@ -22,7 +22,9 @@ from casemate.model.recording import ErrorSnapshot
 from casemate.model.restoring import Discarded, Restoring
 from casemate.model.trigger import (
     BucketTrigger,
+    NatsTrigger,
     QueueTrigger,
+    RepositoryTrigger,
     ResultTrigger,
     ScheduleStatus,
     ScheduleTrigger,
@@ -62,6 +64,10 @@ def test_show_says_what_triggers_listen_to() -> None:
         listens_to(TopicTrigger(name="t", topic="news", filter={"a": (1,)})),
         listens_to(QueueTrigger(name="q", queue="jobs")),
         listens_to(ResultTrigger(name="r", function="other")),
+        listens_to(ScheduleTrigger(name="s", every=300.0)),
+        listens_to(ScheduleTrigger(name="s", cron="0 3 * * *", timezone="Europe/Berlin")),
+        listens_to(RepositoryTrigger(name="h", provider="github", secret="hook")),
+        listens_to(NatsTrigger(name="n", host="mq.example", port=4222, subject="orders")),
     }
     assert told == {
         "bucket in, created, a/*.jpg",
@@ -70,6 +76,10 @@ def test_show_says_what_triggers_listen_to() -> None:
         "topic news, filtered",
         "queue jobs",
         "result of other",
+        "schedule every 5m",
+        "schedule '0 3 * * *' Europe/Berlin",
+        "repository at github",
+        "nats at mq.example:4222",
     }
 
 

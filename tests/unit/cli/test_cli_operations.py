@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from casemate.cli import operation_command
-from casemate.cli.commands import alert, dlq, findings, journal, rm, routes
+from casemate.cli.commands import alert, dlq, findings, invocations, journal, rm, routes
 from casemate.cli.errors import DeniedError, MissingError
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
@@ -33,6 +34,7 @@ from casemate.operations.delivery import (
     ShowFunctionDeadLetter,
     ShowQueueDeadLetter,
 )
+from casemate.operations.error_groups import ErrorGroups
 from casemate.operations.findings import (
     AlertChannel,
     AlertChannels,
@@ -43,8 +45,11 @@ from casemate.operations.findings import (
 from casemate.operations.functions import Functions
 from casemate.operations.journal import JournalPage
 from casemate.operations.messages import Queues
+from casemate.operations.recordings import RecordingList
+from casemate.operations.records import Denials, Invocations
 from casemate.operations.routes import ClaimRoutes, Claims
 from casemate.operations.sources import ListSources, Sources
+from casemate.operations.usage import UsageFound
 
 MARK = "\x1b[2Jreason"
 
@@ -92,7 +97,7 @@ class FakeNode:
 def node(monkeypatch):
     def answering(**answers: Any) -> FakeNode:
         fake = FakeNode(answers)
-        for module in (alert, dlq, findings, rm, routes, operation_command):
+        for module in (alert, dlq, findings, invocations, rm, routes, operation_command):
             monkeypatch.setattr(module, "connect", lambda: fake)
         return fake
 
@@ -111,7 +116,15 @@ def test_dead_letters_of_a_function(cli, node) -> None:
     assert listed.code == 0 and "0a" in listed.out
     assert "\x1b" not in listed.out
     assert "--after 0a" in listed.err
+    said = " ".join(listed.err.split())
+    assert "`casemate dlq show shop/ship ID`" in said
+    assert "`casemate dlq redrive shop/ship --all`. It is handled by the version that is live" in said
+    assert "with your rights, and all attempts begin anew" in said
+    assert "never tried again, and deleted 14 days after it was given up" in said
     shown = cli("dlq", "show", "shop/ship", "0a")
+    said = " ".join(shown.err.split())
+    assert "`casemate errors show err_" in said and "redrive shop/ship 0a`" in said
+    assert "3, and no more by itself" in shown.out
     assert "shop/ship" in shown.out and '"n": 1' in shown.out and "\x1b" not in shown.out
     assert "1 event is tried again" in cli("dlq", "redrive", "shop/ship", "0a").out
     assert cli("dlq", "purge", "shop/ship", "--all").code == 2
@@ -157,7 +170,10 @@ def test_dead_letters_of_a_queue(cli, node) -> None:
         PurgeQueueDeadLetters=Counted(letters=1),
     )
     assert "No event of shop/jobs was given up." in cli("dlq", "ls", "shop/jobs", "--queue").err
-    assert "dead-letter:content" in cli("dlq", "show", "shop/jobs", "0a", "--queue").err
+    said = " ".join(cli("dlq", "show", "shop/jobs", "0a", "--queue").err.split())
+    assert "dead-letter:content" in said
+    assert "`casemate dlq redrive shop/jobs --queue 0a`. It is handled by the function that" in said
+    assert "as long as the queue keeps messages" in said
     assert "3 events are" in cli("dlq", "redrive", "shop/jobs", "--all", "--queue").out
     assert cli("dlq", "purge", "shop/jobs", "0a", "0b", "--queue", "--yes").code == 0
     of = {"project": "shop", "queue": "jobs"}
@@ -184,6 +200,40 @@ def test_a_channel_whose_secret_is_missing_needs_no_restart(
     assert told.code == 1
     assert ("when the node starts" in told.err) is restarts
     assert "casemate secrets set ops/key" in told.err or restarts
+
+
+@pytest.mark.parametrize("of", ["invocations", "denials", "errors ls", "recordings ls", "usage"])
+def test_a_list_in_a_project_s_folder_is_of_that_project(
+    cli, node, home: Path, monkeypatch, of: str
+) -> None:
+    fake = node(
+        ListDenials=Denials(denials=()),
+        ListInvocations=Invocations(invocations=()),
+        ListErrorGroups=ErrorGroups(groups=(), looked_at=0, since=0.0, until=1.0),
+        ListRecordings=RecordingList(recordings=()),
+        ShowUsage=UsageFound(since=0.0, until=1.0, rows=()),
+    )
+    command = of.split()
+    assert "whose folder" not in cli(*command).err
+    (home / "casemate.toml").write_text('[project]\nname = "shop"\n')
+    inside = home / "src"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    told = cli(*command)
+    assert "Of the project shop, whose folder this is; --all: of every project." in told.err
+    assert "whose folder" not in cli(*command, "--all").err
+    assert "whose folder" not in cli(*command, "--project", "other").err
+    assert cli(*command, "--all", "--project", "other").code == 2
+    (home / "casemate.toml").write_text("[project\n")
+    assert cli(*command).code == 0, "a manifest that is being edited stops nobody"
+    assert [one.project for one in fake.asked] == [None, "shop", None, "other", None]
+
+
+def test_what_has_an_id_is_looked_for_in_all_projects(cli, node, home: Path) -> None:
+    (home / "casemate.toml").write_text('[project]\nname = "shop"\n')
+    fake = node(ListDenials=Denials(denials=()))
+    assert "whose folder" not in cli("denials", "--invocation", "inv_1").err
+    assert fake.asked[0].project is None
 
 
 @pytest.mark.parametrize(("rule", "own"), [("tokens-tried", False), ("our-own", True)])

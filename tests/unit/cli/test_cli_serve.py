@@ -123,6 +123,40 @@ def test_doctor_ends_with_what_it_found(cli, monkeypatch, holds) -> None:
     shown = cli("doctor")
     assert shown.code == (0 if holds else 1)
     assert ("Next: do this" in shown.out) is not holds
+    verdict = (
+        "1 of 1 protections are in place; `casemate serve` will start."
+        if holds
+        else "0 of 1 protections are in place; `casemate serve` will refuse to start because of "
+        "cgroups."
+    )
+    assert verdict in shown.out
+    assert ("protection: --accept-risk cgroups" in shown.out) is not holds
+
+
+def test_doctor_says_what_may_be_missing_and_what_cannot_be_given_up(cli, monkeypatch) -> None:
+    def finding(name: str, **how: bool) -> Finding:
+        return Finding(name=name, holds=False, detail="tried", **how)
+
+    found = [finding("restoring", required=False)]
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: found)
+    shown = cli("doctor")
+    assert shown.code == 0
+    assert "`casemate serve` will start, without restoring." in shown.out
+    found += [finding("own user ids"), finding("open files")]
+    shown = cli("doctor")
+    assert shown.code == 1
+    assert "because of own user ids and open files." in shown.out
+    assert "--accept-risk" not in shown.out, "open files are no risk that can be accepted"
+
+
+def test_doctor_names_the_urgent_first(cli, monkeypatch, supported) -> None:
+    open_one = Standing(name="python", state=State.OPEN, detail="holes", next_step="renew")
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: [])
+    monkeypatch.setattr(
+        "casemate.maintenance.own_components.component_standings", lambda today: [open_one]
+    )
+    shown = cli("doctor").out
+    assert shown.index("Next, for python: renew") < shown.index("Next, for restart: reboot")
 
 
 def test_caps_are_sizes_and_a_number(cli, served) -> None:

@@ -206,6 +206,18 @@ def test_does_nothing_and_says_nothing_until_something_changes(host: Host) -> No
     assert host.syncs.read_text(encoding="utf-8").count("sync") == 2
 
 
+def test_says_every_five_seconds_what_it_waits_for(host: Host) -> None:
+    host.program("bwrap", "")
+    host.made_venv()
+    uv = host.checkout / ".venv" / "bin" / "uv"
+    slow = f"{sys.executable} -c 'import time; time.sleep(5.5)'"
+    works = uv.read_text(encoding="utf-8")
+    uv.write_text(works.replace("|| echo", f"|| {slow} && echo"), encoding="utf-8")
+    done = host.run()
+    assert done.returncode == 0, done.stderr
+    assert "    ... uv installs packages, for 5 s\n" in done.stderr
+
+
 @pytest.fixture
 def tested(host: Host) -> Host:
     """Return a host that has all but what npm installs, and a .venv to be made current."""

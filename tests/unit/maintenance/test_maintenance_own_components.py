@@ -49,6 +49,7 @@ def test_what_a_package_brings_is_judged_and_named() -> None:
     assert openssl.state is State.OPEN
     assert openssl.next_step.startswith("Take a newer sqlcipher3, which brings OpenSSL. ")
     assert sqlite.state is State.UNKNOWN
+    assert "whether sqlcipher3 0.6.4 is its project's newest release" in sqlite.next_step
 
 
 def test_the_interpreters_own_is_judged_unless_it_loads_the_systems() -> None:

@@ -39,6 +39,7 @@ from casemate.cli.terminal import (
     YELLOW,
     note,
     print_json,
+    print_labelled,
     print_line,
     print_table,
 )
@@ -273,6 +274,8 @@ def _print(deployed: Deployed, canary: Canary | None) -> None:
         print_line(f"  address  {deployed.address}")
     for route in deployed.routes:
         print_line(f"  route    {route}")
+    for trigger in deployed.triggers:
+        print_labelled("  trigger", trigger, 11)
     for change in deployed.changes:
         print_line(f"  changed  {change}")
     if deployed.public:

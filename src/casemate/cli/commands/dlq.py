@@ -115,7 +115,12 @@ def ls(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List dead letters, the oldest first, or what has any."""
+    """List dead letters, the oldest first, or what has any.
+
+    A dead letter is an event that was given up: it failed at every attempt, was too old, or could
+    never succeed. Nothing tries it again by itself. It is deleted once it has been kept as long as
+    messages of its queue, 14 days for the events of a function.
+    """
     if name is None:
         if queue or after is not None:
             raise UsageError(
@@ -136,10 +141,39 @@ def ls(
         below=("event", "trigger", "reason", "error"),
         empty=f"No event of {place} was given up.",
     )
-    if not found.letters and not queue:
+    if found.letters:
+        _tell_what_to_do(str(place), queue)
+    elif not queue:
         _tell_of_queues(place)
     if found.after is not None:
         note(f"There are more: casemate dlq ls {name} --after {found.after}")
+
+
+def _tell_what_to_do(name: str, queue: bool, id: str = "--all") -> None:
+    """Tell what becomes of dead letters by whoever does what, and if nobody does anything."""
+    flag = " --queue" if queue else ""
+    who = (
+        "the function that consumes the queue then"
+        if queue
+        else "the version that is live then, or the one that its sender asked for"
+    )
+    if id == "--all":
+        note(f"Why one was given up: `casemate dlq show {name} ID{flag}`")
+    note(
+        f"Once the cause is mended: `casemate dlq redrive {name}{flag} {id}`. It is handled by "
+        f"{who}, with your rights, and all attempts begin anew."
+    )
+    note(
+        f"If it is to run no more: `casemate dlq purge {name}{flag} {id}`. Left alone, it is never "
+        f"tried again, and deleted {_kept(queue)} after it was given up."
+    )
+
+
+def _kept(queue: bool) -> str:
+    from casemate.data.limits import INBOX_RETENTION
+
+    days = f"{INBOX_RETENTION / 86_400:.0f} days"
+    return "as long as the queue keeps messages" if queue else days
 
 
 def _tell_of_queues(function: _Place) -> None:
@@ -170,7 +204,7 @@ def show(found: Letter, call: Call) -> None:
         ("event", letter.event_type),
         ("trigger", letter.trigger),
         ("reason", letter.reason),
-        ("attempts", str(letter.attempts)),
+        ("attempts", f"{letter.attempts}, and no more by itself"),
         ("sent", moment(letter.sent_at)),
         ("given up", moment(letter.died_at)),
         ("invocation", letter.invocation),
@@ -182,6 +216,9 @@ def show(found: Letter, call: Call) -> None:
         note("The content is shown to those who may dead-letter:content.")
     else:
         print_json(found.content)
+    if letter.error_id:
+        note(f"What failed: `casemate errors show {letter.error_id}`")
+    _tell_what_to_do(call.name, letter.kind == QUEUE, letter.id)
 
 
 @asked(
@@ -202,6 +239,10 @@ def redrive(
 ) -> None:
     """Try dead letters again, as if they had just been sent.
 
+    The version that is live then handles them, or the one that their sender asked for; messages of
+    a queue go to whichever function consumes it. Your rights decide, and all attempts begin anew.
+    What fails at each of them is a dead letter again.
+
     With --to another function of the project gets them; this also works for a removed function.
     """
     _require_chosen(wanted.ids, every)
@@ -213,6 +254,10 @@ def redrive(
         told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
         other = getattr(wanted, "to", None)
         print_line(f"{name_of(wanted)}: {told} tried {f'by {other}' if other else 'again'}.")
+        if counted.letters:
+            again = f"{wanted.project}/{other}" if other else name_of(wanted)
+            flag = " --queue" if isinstance(wanted, _OF_QUEUES) else ""
+            note(f"What fails at each attempt is listed again: `casemate dlq ls {again}{flag}`")
         if other and counted.letters:
             note(
                 f"Those of a trigger whose name is none of {other}'s are given up again: "
@@ -234,7 +279,10 @@ def purge(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Delete dead letters. There is no way back."""
+    """Delete dead letters. There is no way back.
+
+    Their events are lost: they are not handled again. Who gets alerts is told of it.
+    """
     _require_chosen(wanted.ids, every)
     with connect() as client:
         what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letter(s)"

@@ -21,22 +21,14 @@ from casemate.cli.terminal import (
     print_table,
     wrapped,
 )
-from casemate.cli.text import moment, moment_with_zone, seconds
+from casemate.cli.text import moment
+from casemate.cli.triggers_shown import listens_to, schedule_shown
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
 from casemate.model.function import Fresh, Layout
 from casemate.model.invocation import Outcome
 from casemate.model.restoring import Restoring
-from casemate.model.trigger import (
-    AnyTrigger,
-    BucketTrigger,
-    QueueTrigger,
-    ResultTrigger,
-    ScheduleTrigger,
-    TableTrigger,
-    TopicTrigger,
-    kind_of,
-)
+from casemate.model.trigger import ScheduleTrigger
 from casemate.operations.functions import (
     ListSchedules,
     Schedules,
@@ -131,12 +123,7 @@ def _schedules(call: Call, live: Version | None) -> Schedules:
 
 def _print_schedules(found: Schedules) -> None:
     for schedule in found.schedules:
-        when = f"every {seconds(schedule.every)}" if schedule.every else f"{schedule.cron!r}"
-        zone = "" if schedule.every else f" {schedule.timezone}"
-        due = (
-            "not due" if schedule.next_at is None else f"next {moment_with_zone(schedule.next_at)}"
-        )
-        told = f"{schedule.name}: {when}{zone}, {due}"
+        told = f"{schedule.name}: {schedule_shown(schedule)}"
         if schedule.failing:
             _labelled("schedule", f"{told}; its event cannot be kept at present", YELLOW)
         else:
@@ -205,20 +192,3 @@ def _print_spec(version: Version) -> None:
 def _labelled(label: str, text: str, style: Style | None = None) -> None:
     """Print a text behind its label."""
     print_labelled(f"  {label}", text, _LABEL, style)
-
-
-def listens_to(trigger: AnyTrigger) -> str:
-    """Return the kind of a trigger and what it listens to: `bucket pictures, created, in/*`."""
-    kind = kind_of(trigger).value
-    if isinstance(trigger, BucketTrigger):
-        keys = f", {trigger.prefix}*{trigger.suffix}" if trigger.prefix or trigger.suffix else ""
-        return f"{kind} {trigger.bucket}, {' and '.join(trigger.events)}{keys}"
-    if isinstance(trigger, TableTrigger):
-        return f"{kind} {trigger.table}, {', '.join(trigger.events)}"
-    if isinstance(trigger, TopicTrigger):
-        return f"{kind} {trigger.topic}{', filtered' if trigger.filter else ''}"
-    if isinstance(trigger, QueueTrigger):
-        return f"{kind} {trigger.queue}"
-    if isinstance(trigger, ResultTrigger):
-        return f"{kind} of {trigger.function}"
-    return kind
