@@ -90,11 +90,12 @@ class RequireCredential:
 
     def _denied(self, scope: Scope, detail: str) -> Response:
         remote, *_ = scope.get("client") or (NOT_BY_NETWORK,)
-        self._happened(not_taken(Actor(ANONYMOUS.text, remote), scope["method"], detail))
+        by = Actor(ANONYMOUS.text, remote)
+        self._happened(not_taken(by, scope["method"], detail, scope["path"]))
         return _unauthenticated(detail)
 
 
-def not_taken(by: Actor, method: str, reason: str) -> Denial:
+def not_taken(by: Actor, method: str, reason: str, path: str) -> Denial:
     """Return what is recorded of a request whose credential is not, or no longer, taken."""
     return denied_on(
         NODE,
@@ -103,6 +104,7 @@ def not_taken(by: Actor, method: str, reason: str) -> Denial:
         by=by,
         action=f"{method} api",
         reason=reason,
+        path=path,
     )
 
 

@@ -304,7 +304,8 @@ class Service:
         asking = self.accounts.authenticate(request.headers.get("authorization"))
         if asking is None or asking.text != principal(request).text:
             detail = "The token has expired or was revoked before this was done."
-            self.facts.happened(not_taken(actor(request), request.method, detail))
+            path = request.scope["path"]
+            self.facts.happened(not_taken(actor(request), request.method, detail, path))
             raise RequestError(
                 HTTPStatus.UNAUTHORIZED, detail, next_step="Sign in again: casemate login"
             )

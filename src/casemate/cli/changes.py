@@ -53,6 +53,15 @@ def shown_limits(limits: Limits) -> dict[str, str]:
     }
 
 
+def public_shown(*, routed: bool, direct: bool) -> str:
+    """Return how everyone can call a public function: its routes alone, or direct calls too."""
+    if not routed:
+        return "everyone can call it without a token"
+    if direct:
+        return "everyone can call it without a token, by its routes and directly (/invoke)"
+    return "everyone can call its routes without a token; direct calls (/invoke) need one"
+
+
 def routes_of(spec: FunctionSpec) -> list[str]:
     """Return the routes of a function as `GET /path`."""
     return [f"{trigger.method} {trigger.path}" for trigger in spec.http]

@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 from casemate.admission import Authenticator
 from casemate.front.asking import Asking
+from casemate.model.asked_path import asked_path
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
@@ -134,7 +135,7 @@ class Nowhere:
             received_at=time.time(),
         )
         kind = refusal_type(outcome, status)
-        failure = Failure(type=kind, message=f"{head.method}: {detail}")
+        failure = Failure(type=kind, message=f"{head.method} {asked_path(head.path)}: {detail}")
         answer = self._seal.close(
             Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
         )
@@ -167,5 +168,6 @@ class Nowhere:
                 by=Actor(who.text, head.peer),
                 action=Action.FUNCTION_INVOKE.value,
                 reason=reason,
+                path=head.path,
             )
         )

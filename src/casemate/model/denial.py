@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from casemate.model.asked_path import asked_path
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
 from casemate.model.grant import Grant
 from casemate.model.principal import PrincipalKind, Resource, ResourceKind
@@ -72,8 +73,12 @@ def denied_on(
     action: str,
     reason: str,
     count: int = 1,
+    path: str = "",
 ) -> Denial:
-    """Return that somebody was refused something by the node itself, such as its API."""
+    """Return that somebody was refused something by the node itself, such as its API.
+
+    `path` is what was asked for, where that is all that is known of it.
+    """
     return Denial(
         at=at,
         by=by.principal,
@@ -82,7 +87,7 @@ def denied_on(
         function=resource.name if resource.kind is ResourceKind.FUNCTION else "",
         kind=kind,
         action=action,
-        resource=resource.text,
+        resource=f"path:{asked_path(path)}" if path else resource.text,
         reason=reason,
         count=count,
     )

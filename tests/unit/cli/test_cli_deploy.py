@@ -156,16 +156,15 @@ def test_a_deploy_tells_what_calls_the_function_and_when(cli, project, built, no
     triggers = """[[function.mail.schedule]]
 cron = "0 3 * * *"
 
-[[function.mail.topic]]
-topic = "news"
+[[function.mail.result]]
+function = "cart"
 """
-    text = f"{MANIFEST}{triggers}[topic.news]\n"
-    (project / "casemate.toml").write_text(text)
+    (project / "casemate.toml").write_text(MANIFEST + triggers)
     result = cli("deploy", "--approve")
     assert result.code == 0, result.err
     # The node of these tests has no schedules, as for who may not see them.
     assert "  trigger  schedule-1: schedule '0 3 * * *' UTC\n" in result.out
-    assert "  trigger  topic-1: topic news\n" in result.out
+    assert "  trigger  result-1: result of cart\n" in result.out
     deployed = json.loads(cli("deploy", "--force", "--json").out)["deployed"]
     assert [len(each["triggers"]) for each in deployed] == [0, 2]
     assert "trigger  " not in cli("deploy").out, "nothing was deployed"
@@ -326,7 +325,7 @@ def test_a_deploy_that_is_refused_here_for_its_grants_is_on_record(
     granted = "[bucket.in]\n" + manifest.replace("[function.mail]\n", GRANTED)
     (project / "casemate.toml").write_text(granted)
     result = cli("deploy")
-    assert result.code == 4 and "would grant more" in result.err
+    assert result.code == 4 and "A first version with grants needs an approval" in result.err
     [denied] = node.parts.denied
     assert (denied.kind, denied.resource) == (DenialKind.GRANTS, "function:shop/mail")
     assert denied.by == "token:owner" and "sent nothing" in denied.reason
@@ -373,7 +372,7 @@ def test_a_refusal_stands_though_it_cannot_be_recorded(
     granted = "[bucket.in]\n" + manifest.replace("[function.mail]\n", GRANTED)
     (project / "casemate.toml").write_text(granted)
     result = cli("deploy")
-    assert result.code == 4 and "would grant more" in result.err
+    assert result.code == 4 and "A first version with grants needs an approval" in result.err
 
 
 def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> None:

@@ -46,6 +46,26 @@ def test_of_a_user_it_is_written_once_and_told_what_is_next(cli, config) -> None
     assert [path.name for path in unit_of(config).parent.iterdir()] == [SERVICE]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--data", "/tmp/node"),
+        ("--data", "/var/tmp/node"),
+        ("--data", "/srv/../tmp/node"),
+        ("--", "--config", "/tmp/node.toml"),
+        ("--", "--tls-cert=/tmp/cert.pem", "--tls-key=/srv/key.pem"),
+        ("--", "--master-key", "file:/tmp/key"),
+    ],
+)
+@pytest.mark.parametrize("user", [("--user",), ()])
+def test_nothing_is_kept_below_tmp(cli, config, options, user) -> None:
+    refused = cli("service", "install", *user, "--print", *options)
+    assert refused.code == 2 and refused.out == ""
+    said = " ".join(refused.err.split())
+    assert "which the host empties" in said and "PrivateTmp" in said
+    assert cli("service", "install", *user, "--print", "--data", "/srv/tmp").code == 0
+
+
 def test_one_that_was_written_here_is_replaced_and_a_changed_one_only_by_force(cli, config) -> None:
     install(cli)
     assert install(cli, "--", "--port", "9000").code == 0

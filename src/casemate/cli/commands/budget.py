@@ -42,7 +42,14 @@ def _amount(given: str) -> float:
 
 @answered(app, ListBudgets, examples="$ casemate budget ls\n$ casemate budget ls --json")
 def ls(found: BudgetsFound) -> None:
-    """List budgets and quotas, and how much of each is used."""
+    """List budgets and quotas, and how much of each is used.
+
+    A *hard* budget refuses what would exceed it (429; kept events wait), a *soft* one only tells
+    its owner. *refused* are the calls since the node's start. A budget that is *lifted* refuses
+    nothing until then. A quota bounds calls within so many seconds: for *each* caller, address, or
+    the whole function; *known* is how many of these it tells apart now. A function is *slowed*
+    while it costs far more than it usually does.
+    """
     print_table(
         ("budget", "of", "used", "amount", "%", "kind", "refused", "begins anew", "lifted until"),
         [_columns(each) for each in found.budgets],
@@ -64,6 +71,8 @@ def ls(found: BudgetsFound) -> None:
             [_unusual_columns(each) for each in found.unusual],
             empty="",
         )
+    if found.budgets or found.quotas or found.unusual:
+        note("What the words mean: casemate budget ls --help")
 
 
 def _unusual_columns(each: Unusual) -> tuple[str, ...]:

@@ -25,6 +25,9 @@ def denials(found: Denials, call: Call) -> None:
     The list covers what people, tokens and callers without a token tried; capabilities, connections
     and system calls of functions; calls that the sink guard stopped because of an event, or let
     through by an exception; and deploys that would have granted more without an approval.
+
+    `path:` is what was asked for where it is no function's. Parts of it that may be a secret stand
+    there as `*`.
     """
     if not found.denials and call.operation.function is not None:
         require_function(
@@ -33,7 +36,7 @@ def denials(found: Denials, call: Call) -> None:
     several = any(denial.node for denial in found.denials)
     print_table(
         (
-            *("at", "kind", "who", "action", "on", "times", "invocation"),
+            *("at", "kind", "who", "times", "action", "on", "invocation"),
             *(("node",) if several else ()),
             "why",
         ),
@@ -42,9 +45,9 @@ def denials(found: Denials, call: Call) -> None:
                 moment(denial.at),
                 denial.kind.value,
                 denial.principal,
+                str(denial.count),
                 denial.action,
                 denial.resource,
-                str(denial.count),
                 denial.invocation,
                 *([denial.node] * several),
                 denial.reason,  # last: as long as a sentence

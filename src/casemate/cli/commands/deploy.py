@@ -19,6 +19,7 @@ from casemate.cli.canary import (
     require_numbers,
     tell_left,
 )
+from casemate.cli.changes import public_shown
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployment import Deployed, Wanted
 from casemate.cli.deployment import deploy as deploy_bundles
@@ -279,5 +280,5 @@ def _print(deployed: Deployed, canary: Canary | None) -> None:
     for change in deployed.changes:
         print_line(f"  changed  {change}")
     if deployed.public:
-        what = "it" if deployed.direct else "its routes"
-        print_line(f"  PUBLIC   everyone can call {what} without a token", YELLOW)
+        how = public_shown(routed=bool(deployed.routes), direct=deployed.direct)
+        print_labelled("  PUBLIC", how, 11, YELLOW)

@@ -49,7 +49,9 @@ def invocations(
 ) -> None:
     """List the latest invocations.
 
-    Running invocations come first.
+    Running invocations come first. A request that led to no function has none: the error of its
+    answer says which path was asked for (`casemate errors show`), and `casemate denials` does if it
+    was denied.
     """
     filters = (wanted.outcome, wanted.version or None, wanted.since, wanted.until, wanted.caller)
     filtered = any(value is not None for value in filters)
@@ -82,7 +84,7 @@ def invocations(
 
 _COLUMNS = (
     *("started", "function", "outcome", "status", "run", "queued", "out", "start"),
-    *("caller", "id", "error"),
+    *("caller", "route", "id", "error"),
 )
 _ALWAYS_BESIDE = frozenset({"started", "function", "outcome", "run"})
 """Those that stand in the line itself; the others below it where that is too narrow."""
@@ -133,7 +135,7 @@ def _running_columns(record: RunningInvocation) -> tuple[str, ...]:
         "running",
         "",
         f"{(time.time() - record.started_at) * 1000:.0f} ms",
-        *("",) * 4,
+        *("",) * 5,
         record.id,
         "",
     )
@@ -150,6 +152,7 @@ def _columns(record: InvocationRecord) -> tuple[str, ...]:
         size(record.response_bytes),
         _start(record),
         record.caller,
+        record.route,
         record.id,
         record.error_id or "",
     )

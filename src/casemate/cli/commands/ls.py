@@ -15,7 +15,11 @@ app = new_app()
 
 @answered(app, ListFunctions, examples="$ casemate ls\n$ casemate ls --json")
 def ls(found: Functions) -> None:
-    """List the functions of the node."""
+    """List the functions of the node.
+
+    Callers of a public function are `everyone`, or `everyone by routes` if direct calls (/invoke)
+    need a token. `its project` is an internal function: its triggers and functions of its project.
+    """
     print_table(
         ("function", "live", "deployed", "callers", "routes"),
         [(f"{f.project}/{f.name}", *_columns(f)) for f in found.functions],
@@ -46,4 +50,6 @@ def _callers(function: DeployedFunction, version: Version) -> str:
         return "nobody: quarantine"
     if version.spec.internal:
         return "its project"
-    return "everyone" if version.spec.public else "token"
+    if not version.spec.public:
+        return "token"
+    return "everyone" if version.spec.direct or not version.spec.http else "everyone by routes"

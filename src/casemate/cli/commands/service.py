@@ -18,6 +18,7 @@ app = new_app("Run a node as a systemd service.")
 
 _SYSTEM = ("etc", "systemd", "system")
 _USER = ("systemd", "user")
+_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - to refuse what is there
 DatabasesOption = Annotated[
     bool,
     typer.Option(
@@ -71,7 +72,8 @@ def install(
 
     The unit is hardened as far as the sandbox allows, watched by systemd's watchdog, and restarted
     when it ends. A unit that somebody changed is not replaced without --force, and nothing is
-    written through a symbolic link. Nothing is started: the commands for that are printed.
+    written through a symbolic link. Data and files below /tmp are refused: they are not kept, and
+    the service has a /tmp of its own. Nothing is started: the commands for that are printed.
     """
     from casemate.cli.systemd_unit import SERVICE, is_unchanged, unit_text
     from casemate.cli.unit_file import require_safe_program, write_unit
@@ -83,6 +85,7 @@ def install(
     elif databases:
         raise _alone()
     folder = data.absolute() if data is not None else None
+    _require_lasting(folder, given)
     program = _program()
     text = unit_text(program, given, user=user, data=folder, shared=shared, databases=databases)
     if only_print:
@@ -131,6 +134,20 @@ def _require_serve_options(arguments: list[str]) -> None:
         raise UsageError("--data is given behind `--`.", next_step="Give it before.")
     command = typer.main.get_command(serve.app)
     command.make_context("serve", list(arguments))
+
+
+def _require_lasting(folder: Path | None, arguments: list[str]) -> None:
+    """Refuse what is below /tmp: it is lost, and a service of the system has a /tmp of its own."""
+    named = [one.partition("=")[2] or one for one in arguments]
+    files = [one.removeprefix("file:") for one in named]
+    for path in filter(None, (folder, *map(Path, files))):
+        real = path.resolve()
+        if path.is_absolute() and any(real.is_relative_to(one) for one in _TEMPORARY):
+            raise UsageError(
+                f"{path} is below {real.parents[-2]}, which the host empties, and of which the "
+                "service has one of its own (PrivateTmp): it would not find what is there.",
+                next_step="Choose a folder that stays, such as /srv/casemate.",
+            )
 
 
 def _note_files(*, databases: bool) -> None:

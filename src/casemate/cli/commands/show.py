@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from casemate.admission.grants import describe
-from casemate.cli.changes import denied_of, routes_of, shown_limits
+from casemate.cli.changes import denied_of, public_shown, routes_of, shown_limits
 from casemate.cli.commands.budget import allowed_by, used_of
 from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
@@ -16,6 +16,7 @@ from casemate.cli.terminal import (
     DIM,
     YELLOW,
     Style,
+    note,
     print_labelled,
     print_line,
     print_table,
@@ -45,7 +46,14 @@ _MOST_GRANTS = 8
 
 @answered(app, ShowFunction, examples="$ casemate show hello\n$ casemate show shop/cart --json")
 def show(found: DeployedFunction, call: Call) -> None:
-    """Show a function: versions, aliases, grants, limits, budgets."""
+    """Show a function: versions, aliases, grants, limits, budgets.
+
+    *isolation*: `request` gives each call a pristine process, `instance` one that other calls have
+    used. *trust* `low`: nothing of its import is kept for later calls. *contract* `none`: events
+    are only held to default limits, by no schema of your own. *processes*: after a call its process
+    is restored and used again, or replaced if anything differs. *ready*: instances that wait for
+    calls. An *alias* leads callers to versions; `live` is what they get who name none.
+    """
     live = live_version(found)
     schedules = _schedules(call, live)
     shown = call.operation
@@ -87,6 +95,7 @@ def show(found: DeployedFunction, call: Call) -> None:
         below=("digest",),
         empty="It has no versions.",
     )
+    note("What the words mean: casemate show --help")
 
 
 def _print_grants(name: str, live: Version) -> None:
@@ -170,8 +179,7 @@ def _print_spec(version: Version) -> None:
     more += ", fresh process for each call" if spec.fresh is Fresh.PROCESS else ""
     _labelled("isolation", f"{spec.isolation.value}, trust {spec.trust.value}{more}")
     if spec.public:
-        what = "it" if spec.direct else "its routes"
-        _labelled("PUBLIC", f"everyone can call {what} without a token", YELLOW)
+        _labelled("PUBLIC", public_shown(routed=bool(spec.http), direct=spec.direct), YELLOW)
     if spec.internal:
         _labelled("internal", "called only by its triggers, and by functions of its project")
     for route in routes_of(spec):
