@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from casemate.access_reviews import OnlyHolder
 from casemate.accounts import token_id_of
 from casemate.api.authorization import actor, function_of, principal
 from casemate.api.held_response import HeldResponse
@@ -42,6 +43,7 @@ OperationT = TypeVar("OperationT", bound=Operation[Any])
 _SAID = ("name", "user", "roles", "issuer", "digest")
 """Fields of operations on the node that say to whom or what they do something; none is secret."""
 _IDS = ("id", "number")
+_MAKES_TOKEN = "addToken"
 _MAX_WHAT = 400
 AnswerT = TypeVar("AnswerT")
 
@@ -228,9 +230,19 @@ def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None =
             effect=form.effect.value,
             action=action.value if action is not None else "",
             resource=on.text if on is not None else "",
+            alone=form.id == _MAKES_TOKEN and _is_alone(call),
             what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
         )
     )
+
+
+def _is_alone(call: Call) -> bool:
+    """Tell whether nobody but who asks may make tokens; unless that is found out, others may."""
+    only = OnlyHolder(call.service.accounts, call.service.policy)
+    try:
+        return only.may_alone(Action.TOKEN_WRITE, NODE, call.actor)
+    except Exception:  # noqa: BLE001 - what is not known to be so is found as the graver one
+        return False
 
 
 def _id(operation: Operation[Any] | None) -> str:

@@ -33,10 +33,13 @@ def manifest_line(target: Target) -> str:
     return f"egress = [{{ {line} }}]"
 
 
-def not_granted(target: Target, function: str) -> DeniedError:
-    """Return the denial of what no grant of a function covers."""
+def not_granted(target: Target, function: str, *, other_port: bool = False) -> DeniedError:
+    """Return the denial of what no grant of a function covers; `other_port`: its host is granted.
+
+    Rules tell the two apart: data that may go to a host is not led away by a port of it.
+    """
     return DeniedError(
-        "not granted",
+        "not granted on this port" if other_port else "not granted",
         f"This function is not granted egress to {target.text}.",
         next_step=f"Under [function.{function}.grants] in casemate.toml add: "
         f"{manifest_line(target)}",
@@ -84,7 +87,8 @@ class Access:
         if rule is None and self._learn:
             return Rule(f"{GrantKind.EGRESS.value} {target.text}", target)
         if rule is None:
-            raise not_granted(target, rules.function or "NAME")
+            other_port = rules.is_on_another_port(target)
+            raise not_granted(target, rules.function or "NAME", other_port=other_port)
         return rule
 
     async def connect(self, zygote: int, rule: Rule, target: Target) -> socket.socket:

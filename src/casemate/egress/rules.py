@@ -54,6 +54,7 @@ class Rules:
         self.function = function
         self._exact: dict[tuple[str, int], Rule] = {}
         self._below: dict[tuple[str, int], Rule] = {}
+        self._public: set[str] = set()
         self.forwards: dict[int, Rule] = {}
         for grant in grants:
             rule = parse_rule(grant)
@@ -62,10 +63,16 @@ class Rules:
             if key in table:
                 raise ListenerError(f"{rule.grant!r} is granted twice.")
             table[key] = rule
+            if not (rule.wildcard or rule.private):
+                self._public.add(rule.target.host)
             if rule.forward is not None:
                 if rule.forward in self.forwards:
                     raise ListenerError(f"Two grants forward port {rule.forward}.")
                 self.forwards[rule.forward] = rule
+
+    def is_on_another_port(self, target: Target) -> bool:
+        """Tell whether a public host is granted by its name, and on other ports alone."""
+        return target.address is None and target.host in self._public
 
     def find(self, target: Target) -> Rule | None:
         """Return the grant for a destination: an exact one, else the longest wildcard.

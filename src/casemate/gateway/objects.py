@@ -8,12 +8,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-from casemate.access_reviews import Reviews
+from casemate.access_reviews import OnlyHolder, Reviews
 from casemate.advisories import place_of_node
 from casemate.api.service import Service
 from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
-from casemate.gateway.approvers import Approvers
 from casemate.gateway.backups import backups_of
 from casemate.gateway.blob_sweeps import BlobSweeps
 from casemate.gateway.call_path import CallPath
@@ -130,7 +129,7 @@ class Gateway:
             require_movable=base.restrictions.require_movable,
             on_live=self._follow_live,
             answerable=base.accounts.answerable,
-            approves_alone=Approvers(base.accounts, base.policy).is_only,
+            approves_alone=OnlyHolder(base.accounts, base.policy).is_only,
             decisions=base.nodes.decisions.besides(*self._rights),
         )
         self._build_advisories(gate)

@@ -63,6 +63,8 @@ class OperationPerformed(Fact, frozen=True, kw_only=True):
     what: str = ""
     """Which person, token, policy or the like, and with which roles: where `resource` is the node,
     or there is none."""
+    alone: bool = False
+    """Of making a token: whether nobody else of the node may make one."""
 
 
 class SignedIn(Fact, frozen=True, kw_only=True):

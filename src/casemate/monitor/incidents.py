@@ -47,6 +47,9 @@ MAX_TEXT = 1000
 MAX_LOOSE = 64
 RESPONSES = frozenset({"function-quarantined", "containment-undone"})
 """Rules that find what is done about an incident: whoever did it is not what that is about."""
+_STEPS = frozenset({"playbook-waits", "playbook-failed"})
+"""Rules that find what becomes of a playbook: that is of the incident which it is run for."""
+_INCIDENT = "incident:"
 _QUARANTINE = "quarantine"
 
 
@@ -127,11 +130,16 @@ class Incidents:
         things = things_of(str(own.get("entity", "")))
         title = str(own.get("title", ""))[:MAX_TEXT]
         grave = at_least(level, OPENS)
+        known = self._acted_on(things) if rule in _STEPS else None
+        if known is not None:
+            # What is done about an incident says nothing new of how grave it is, or of whom.
+            things, level, title = [], known.level, known.title
         if rule in RESPONSES:
             functions = [thing for thing in things if thing.startswith(FUNCTIONS)]
             if self._of(functions, project, each.at, grave=grave) is not None:
                 things = functions
-        known = self._of(things, project, each.at, grave=grave)
+        if known is None:
+            known = self._of(things, project, each.at, grave=grave)
         self.joined = (id, "" if known is None else known.id)
         if known is None:
             if not grave:
@@ -160,6 +168,12 @@ class Incidents:
         self._count(known, rule, title, level, each.at)
         known.say(_line(each, "finding", f"{level.value}: {rule}: {title}", by=""))
         return known, len(known.things) + len(known.links) > links_before
+
+    def _acted_on(self, things: Sequence[str]) -> Known | None:
+        """Return the open incident for which a playbook is run, by what a finding of it names."""
+        named = (one.removeprefix(_INCIDENT) for one in things if one.startswith(_INCIDENT))
+        known = self._named(next(named, ""))
+        return None if known is None or known.state.closed else known
 
     def _name(self, known: Known, finding: tuple[float, str]) -> None:
         """Name an incident by the first of its findings, in whatever order nodes hear of them."""

@@ -156,15 +156,15 @@ def test_a_deploy_tells_what_calls_the_function_and_when(cli, project, built, no
     triggers = """[[function.mail.schedule]]
 cron = "0 3 * * *"
 
-[[function.mail.result]]
-function = "cart"
+[[function.mail.schedule]]
+every = "5m"
 """
     (project / "casemate.toml").write_text(MANIFEST + triggers)
-    result = cli("deploy", "--approve")
+    result = cli("deploy")
     assert result.code == 0, result.err
     # The node of these tests has no schedules, as for who may not see them.
     assert "  trigger  schedule-1: schedule '0 3 * * *' UTC\n" in result.out
-    assert "  trigger  result-1: result of cart\n" in result.out
+    assert "  trigger  schedule-2: schedule every 5m\n" in result.out
     deployed = json.loads(cli("deploy", "--force", "--json").out)["deployed"]
     assert [len(each["triggers"]) for each in deployed] == [0, 2]
     assert "trigger  " not in cli("deploy").out, "nothing was deployed"

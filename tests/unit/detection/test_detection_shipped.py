@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -90,3 +91,23 @@ def test_an_ordinary_day_has_no_grave_finding() -> None:
     detector = Detector(shipped_rules())
     found = [each for event in events_of(day) for each in detector.see(event, event["time"] / 1000)]
     assert found == []
+
+
+def _connection(place: str, reason: str) -> dict[str, Any]:
+    of = {"by": "function:shop/pay", "project": "shop", "function": "pay", "version": 1}
+    own = {"kind": "egress", "action": "egress:connect", "resource": f"host:{place}"}
+    return {"Denial": {**of, **own, "reason": reason}}
+
+
+def test_a_slip_in_a_port_is_no_leak_and_trying_ports_or_hosts_is_found() -> None:
+    of = {"by": "function:shop/pay", "project": "shop", "function": "pay", "version": 1}
+    secret = {"GrantUsed": {**of, "grant": "secret stripe", "action": "read"}}
+
+    def found(*connections: dict[str, Any]) -> set[str]:
+        return {each.rule for each in over(events_of([secret, *connections]), shipped_rules())}
+
+    slip = "not granted on this port"
+    assert found(_connection("api.stripe.com:4443", slip)) == {"host-not-granted"}
+    ports = [_connection(f"api.stripe.com:{port}", slip) for port in (21, 22, 25, 80, 8443)]
+    assert "hosts-tried" in found(*ports)
+    assert "secret-then-egress" in found(_connection("evil.example:443", "not granted"))

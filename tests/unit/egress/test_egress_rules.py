@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.egress.access import not_granted
 from casemate.egress.errors import ListenerError
 from casemate.egress.rules import Rules
 from casemate.egress.target import Target, parse_authority
@@ -115,3 +116,30 @@ def test_a_wildcard_is_a_suffix_by_labels(granted: list[str], asked: list[str]) 
     rules = Rules([egress(f"*.{'.'.join(granted)}:443")])
     found = rules.find(Target(".".join(asked), 443)) is not None
     assert found == (len(asked) > len(granted) and asked[-len(granted) :] == granted)
+
+
+@pytest.mark.parametrize(
+    ("asked", "other_port"),
+    [
+        ("api.example.com:4443", True),
+        ("api.example.com:22", True),
+        ("api.example.com.evil.example:443", False),
+        ("www.example.com:443", False),
+        ("below.wild.example:8443", False),
+        ("db.internal:22", False),
+        ("203.0.113.7:8443", False),
+    ],
+)
+def test_another_port_of_a_public_host_of_ones_own_is_told_apart(
+    asked: str, other_port: bool
+) -> None:
+    """A slip in a port leads nothing away; within one's own network another port is another one."""
+    rules = Rules([
+        egress("api.example.com:443"), egress("*.wild.example:443"), egress("203.0.113.7:443"),
+        egress("db.internal:5432", private=True, exception="the database"),
+    ])  # fmt: skip
+    target = parse_authority(asked)
+    assert rules.find(target) is None
+    assert rules.is_on_another_port(target) is other_port
+    reason = not_granted(target, "f", other_port=other_port).reason
+    assert reason == ("not granted on this port" if other_port else "not granted")

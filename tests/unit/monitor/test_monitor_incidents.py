@@ -487,3 +487,29 @@ def test_who_takes_an_incident_acknowledges_its_findings() -> None:
     assert not incidents.is_acknowledged(known)
     incidents.take((updated(id, "state", "resolved"),))
     assert incidents.is_acknowledged(known)
+
+
+@pytest.mark.parametrize("rule", ["playbook-waits", "playbook-failed"])
+def test_a_playbook_that_waits_opens_no_incident_of_its_own(rule: str) -> None:
+    entity = f"unmapped.incident={ONE} unmapped.run=run_1 unmapped.target=token:stolen"
+    incidents = folded(finding(1, level="medium"), finding(2, entity, rule=rule, at=AT + 60))
+    assert ids(incidents) == [ONE]
+    one = incidents.get(ONE)
+    assert one is not None and one.findings == 2 and one.last_at == AT + 60
+    assert (one.level, one.title) == (Level.MEDIUM, "title of sql-injection")
+    assert one.things == ("function:shop/pay",), "it is about nobody more by that"
+    assert incidents.joined == (f"{2:016x}", ONE)
+
+
+@pytest.mark.parametrize("change", [None, "resolved"])
+def test_a_playbook_of_no_open_incident_opens_one(change: str | None) -> None:
+    """Its incident was forgotten, or closed while it waits: somebody has to look all the same."""
+    before = [finding(1), updated(ONE, "state", change, at=AT + 1)] if change else []
+    entity = f"unmapped.incident={ONE} unmapped.run=run_1 unmapped.target=token:stolen"
+    incidents = folded(*before, finding(2, entity, rule="playbook-waits", at=AT + 60))
+    assert f"inc_{2:016x}" in ids(incidents)
+
+
+def test_no_other_rule_puts_itself_into_an_incident_by_its_name() -> None:
+    incidents = folded(finding(1), finding(2, f"unmapped.incident={ONE}", project="bank"))
+    assert len(ids(incidents)) == 2

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from casemate.gateway import approvers
-from casemate.gateway.approvers import Approvers
+from casemate.access_reviews import OnlyHolder, only_holder
 from casemate.model.account import PolicyFile
 from casemate.model.facts import Actor
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
@@ -37,7 +36,7 @@ def world() -> World:
 
 
 def alone(world: World, by: Actor = ADA, function: str = "cart", policy: Any = None) -> bool:
-    return Approvers(world.accounts, policy or CedarPolicy()).is_only("shop", function, by)
+    return OnlyHolder(world.accounts, policy or CedarPolicy()).is_only("shop", function, by)
 
 
 def without_first(world: World) -> World:
@@ -138,5 +137,5 @@ def test_no_more_than_some_are_asked_about_and_somebody_may_be_behind_them(
     assert alone(world, policy=policy)
     asked = policy.asked
     for most, expected in ((asked, True), (asked - 1, False)):
-        monkeypatch.setattr(approvers, "_MOST_ASKED", most)
+        monkeypatch.setattr(only_holder, "_MOST_ASKED", most)
         assert alone(world, policy=policy) is expected

@@ -1,4 +1,4 @@
-"""Who may approve what functions are granted: whether there is somebody else who could."""
+"""Whether somebody is the only one who may do something: who else could have been asked?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_ASKED = 100
 """Of so many principals it is decided, some 20 ms: behind them there may be somebody else."""
 
 
-class Approvers:
+class OnlyHolder:
     """Decides by the accounts and policies of the moment. On the gateway's event loop."""
 
     def __init__(self, accounts: Accounts, policy: Policy) -> None:
@@ -30,14 +30,18 @@ class Approvers:
         self._policy = policy
 
     def is_only(self, project: str, function: str, by: Actor) -> bool:
-        """Tell whether nobody may approve grants of a function but who answers for `by`.
+        """Tell whether nobody may approve grants of a function but who answers for `by`."""
+        resource = Resource(kind=ResourceKind.FUNCTION, project=project, name=function)
+        return self.may_alone(Action.GRANT_APPROVE, resource, by)
+
+    def may_alone(self, action: Action, resource: Resource, by: Actor) -> bool:
+        """Tell whether nobody may do something but who answers for `by`.
 
         What somebody's tokens may is theirs. Who is not known to have the right is not the only
         one, and of those who have it some may be on holiday, or never have come: they count.
         Where there are too many to ask about, somebody else is taken to be among them.
         """
         own = self._answering(by.principal)
-        resource = Resource(kind=ResourceKind.FUNCTION, project=project, name=function)
         found, asked = False, 0
         for holder in holders(self._accounts, (), time.time()):
             is_own = self._answering(holder.id) == own
@@ -51,7 +55,7 @@ class Approvers:
                 id=holder.id.partition(":")[2],
                 bindings=holder.bindings,
             )
-            if self._policy.allows(principal, Action.GRANT_APPROVE, resource):
+            if self._policy.allows(principal, action, resource):
                 if not is_own:
                     return False
                 found = True
