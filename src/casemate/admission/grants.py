@@ -82,8 +82,7 @@ class WideningError(ConflictError):
         left_out = f"; and {len(lines) - _MAX_LINES} more" if len(lines) > _MAX_LINES else ""
         what = "more than its live version is" if not first else "this by its first version"
         super().__init__(
-            f"{function} would be granted {what}: "
-            f"{'; '.join(lines[:_MAX_LINES])}{left_out}.",
+            f"{function} would be granted {what}: {'; '.join(lines[:_MAX_LINES])}{left_out}.",
             next_step=next_step,
         )
 

@@ -43,7 +43,7 @@ OperationT = TypeVar("OperationT", bound=Operation[Any])
 _SAID = ("name", "user", "roles", "issuer", "digest")
 """Fields of operations on the node that say to whom or what they do something; none is secret."""
 _IDS = ("id", "number")
-_MAKES_TOKEN = "addToken"
+_ADDS_ONE = "addToken"
 _MAX_WHAT = 400
 AnswerT = TypeVar("AnswerT")
 
@@ -230,7 +230,7 @@ def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None =
             effect=form.effect.value,
             action=action.value if action is not None else "",
             resource=on.text if on is not None else "",
-            alone=form.id == _MAKES_TOKEN and _is_alone(call),
+            alone=form.id == _ADDS_ONE and _is_alone(call),
             what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
         )
     )

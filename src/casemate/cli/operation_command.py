@@ -173,7 +173,8 @@ class _Maker:
             except OtherPlaceError as error:
                 raise error.of_command(self._line) from error
         if narrowed(asked, fields):
-            note(f"Of the project {fields['project']}, whose folder this is; --all: of every project.")
+            here = fields["project"]
+            note(f"Of the project {here}, whose folder this is; --all: of every project.")
         for name in fields.keys() - form.fields.keys():
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(

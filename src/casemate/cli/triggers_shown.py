@@ -34,21 +34,25 @@ def _when(schedule: ScheduleStatus | ScheduleTrigger) -> str:
 def listens_to(trigger: AnyTrigger) -> str:
     """Return the kind of a trigger and what it listens to: `bucket pictures, created, in/*`."""
     kind = kind_of(trigger).value
-    if isinstance(trigger, BucketTrigger):
-        keys = f", {trigger.prefix}*{trigger.suffix}" if trigger.prefix or trigger.suffix else ""
-        return f"{kind} {trigger.bucket}, {' and '.join(trigger.events)}{keys}"
-    if isinstance(trigger, TableTrigger):
-        return f"{kind} {trigger.table}, {', '.join(trigger.events)}"
-    if isinstance(trigger, TopicTrigger):
-        return f"{kind} {trigger.topic}{', filtered' if trigger.filter else ''}"
-    if isinstance(trigger, QueueTrigger):
-        return f"{kind} {trigger.queue}"
-    if isinstance(trigger, ScheduleTrigger):
-        return f"{kind} {_when(trigger)}"
-    if isinstance(trigger, RepositoryTrigger):
-        return f"{kind} at {trigger.provider}"
-    if isinstance(trigger, OutsideTrigger):
-        return f"{kind} at {trigger.host}:{trigger.port}"
-    if isinstance(trigger, ResultTrigger):
-        return f"{kind} of {trigger.function}"
-    return kind
+    match trigger:
+        case BucketTrigger():
+            keys = f"{trigger.prefix}*{trigger.suffix}"
+            keys = f", {keys}" if keys != "*" else ""
+            what = f"{trigger.bucket}, {' and '.join(trigger.events)}{keys}"
+        case TableTrigger():
+            what = f"{trigger.table}, {', '.join(trigger.events)}"
+        case TopicTrigger():
+            what = f"{trigger.topic}{', filtered' if trigger.filter else ''}"
+        case QueueTrigger():
+            what = trigger.queue
+        case ScheduleTrigger():
+            what = _when(trigger)
+        case RepositoryTrigger():
+            what = f"at {trigger.provider}"
+        case OutsideTrigger():
+            what = f"at {trigger.host}:{trigger.port}"
+        case ResultTrigger():
+            what = f"of {trigger.function}"
+        case _:
+            return kind
+    return f"{kind} {what}"

@@ -210,7 +210,6 @@ RECORDED = {
         "baseline-request", "baseline-sink", "baseline-size", "baseline-system-call",
         "baseline-trigger",
     ), _LEARNING),
-    "token-makes-token-alone": "It needs a node on which nobody else may make tokens.",
     "refused-then-approved-alone": "It needs a node on which nobody else may approve.",
     "deputy-confused": "It needs a function of another project that calls one of its own.",
     "protocol-violated": "It needs code that speaks in place of the node's own in the sandbox.",

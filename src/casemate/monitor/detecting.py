@@ -142,9 +142,7 @@ class Detection:
         for rule, since in self._detector.since_by_rule().items():
             level = self._levels.get(rule, Level.INFORMATIONAL)
             known = found.get(level, Since())
-            found[level] = Since(
-                known.count + since.count, max(known.latest, since.latest)
-            )
+            found[level] = Since(known.count + since.count, max(known.latest, since.latest))
         return found
 
     def take(self, batch: Sequence[Happened]) -> None:

@@ -33,6 +33,7 @@ def test_no_operation_without_a_token(ask, parts, operation) -> None:
     assert response.headers["www-authenticate"].startswith("Bearer")
     [denial] = parts.denied
     assert (denial.kind, denial.principal) == (DenialKind.AUTHENTICATION, "anonymous:public")
+    assert denial.resource.startswith("path:/")
     assert (denial.action, denial.remote_address) == (f"{operation.method} api", "192.0.2.9")
 
 

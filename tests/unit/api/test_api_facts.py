@@ -12,10 +12,11 @@ import pytest
 from api_fake_control import GUEST_TEXT, OWNER_TEXT, Client
 
 import casemate.api.app as api
+from casemate.access_reviews import OnlyHolder
 from casemate.api.problems import problem_response
 from casemate.model.errors import ConflictError
 from casemate.model.facts import OperationPerformed
-from casemate.model.principal import ANONYMOUS
+from casemate.model.principal import ANONYMOUS, NODE, Action
 from casemate.operations import samples
 from casemate.operations.catalogue import FORMS
 from casemate.operations.declaration import Decided, Effect
@@ -141,6 +142,25 @@ def test_a_token_that_is_made_is_named_with_its_roles(performing, send, told) ->
     wanted = samples.request_of(form)
     assert f"name={wanted.name} roles={','.join(wanted.roles)}" in told[0].what
     assert f"token={made.token.id}" in told[0].what and made.text not in told[0].what
+
+
+@pytest.mark.parametrize("known", [True, False, None])
+def test_who_makes_a_token_alone_is_told(performing, send, told, monkeypatch, known) -> None:
+    asked = []
+
+    def may_alone(_self: object, *about: object) -> bool:
+        asked.append(about)
+        if known is None:
+            raise RuntimeError("the accounts cannot be read")
+        return known
+
+    monkeypatch.setattr(OnlyHolder, "may_alone", may_alone)
+    for form in CHANGING:
+        performing(lambda _call, form=form: samples.answer_of(form))
+        send(form)
+        assert told[0].alone is (known is True and form.id == "addToken"), form.id
+    [(action, resource, by)] = asked
+    assert (action, resource, by.principal) == (Action.TOKEN_WRITE, NODE, "token:owner")
 
 
 def test_reading_is_not_told(performing, send, told) -> None:

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from casemate.cli.commands import logs as logs_module
 from casemate.cli.commands.promote import parse_targets
-from casemate.cli.triggers_shown import listens_to
 from casemate.cli.errors import UsageError
+from casemate.cli.triggers_shown import listens_to
 from casemate.model.function import Fresh, FunctionSpec, HttpTrigger, Layout, Trust
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
 from casemate.model.recording import ErrorSnapshot

@@ -118,7 +118,9 @@ def test_dead_letters_of_a_function(cli, node) -> None:
     assert "--after 0a" in listed.err
     said = " ".join(listed.err.split())
     assert "`casemate dlq show shop/ship ID`" in said
-    assert "`casemate dlq redrive shop/ship --all`. It is handled by the version that is live" in said
+    assert (
+        "`casemate dlq redrive shop/ship --all`. It is handled by the version that is live" in said
+    )
     assert "with your rights, and all attempts begin anew" in said
     assert "never tried again, and deleted 14 days after it was given up" in said
     shown = cli("dlq", "show", "shop/ship", "0a")

@@ -403,6 +403,27 @@ def test_what_leads_nowhere_is_recorded(gateway: Gateway) -> None:
     assert error is not None and record.id.encode() == dict(answer.headers)[b"x-request-id"]
 
 
+@pytest.mark.parametrize("key", [None, TEXT])
+def test_which_path_was_refused_is_recorded_without_what_may_be_secret(
+    gateway: Gateway, key: str | None
+) -> None:
+    path = "/reset/9f2c51aa03b1e7d4c0ffee/wp-login.php"
+    answer = gateway.ask("POST", path, query="token=hidden", key=key)
+    assert answer.status == (401 if key is None else 403)
+    [(_, error, _)] = gateway.store.records
+    [denial] = gateway.store.denied
+    assert denial.resource == "path:/reset/*/wp-login.php"
+    assert error is not None and error.message.startswith("POST /reset/*/wp-login.php: ")
+    assert b"wp-login" not in answer.body
+
+
+def test_which_path_takes_no_such_method_is_recorded(gateway: Gateway) -> None:
+    assert gateway.ask("DELETE", "/public/a").status == 405
+    [(_, error, _)] = gateway.store.records
+    assert error is not None
+    assert error.message == "DELETE /public/a: This path does not take this method."
+
+
 # -- how much may be sent ------------------------------------------------------------------------
 
 

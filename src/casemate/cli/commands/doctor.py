@@ -54,8 +54,8 @@ def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> 
     production, what it must not be able to do. The exit code is 1 if a required protection does not
     hold; the output says what to do about it, and ends with whether a node starts on this host.
 
-    For information, the output says whether the software below the node still gets security fixes: Python,
-    distribution, kernel, pending security updates, and what imported advisories say about
+    For information, the output says whether the software below the node still gets security fixes:
+    Python, distribution, kernel, pending security updates, and what imported advisories say about
     Casemate's own packages. Python, OpenSSL and SQLite are not covered by imported advisories;
     their known vulnerabilities are in a dated list that comes with Casemate. None of this uses the
     network. Then come the versions of Python and of all C libraries that this installation
