@@ -50,7 +50,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 class Since(NamedTuple):
     """Events alike that came after a finding, and are counted instead of told."""
 
-    count: int = 0
+    events: int = 0
     latest: float = 0.0
     """Unix time of the last of them."""
 
@@ -119,7 +119,7 @@ class Detector:
         for (rule, _), (_, count, latest) in self._told.items():
             if count:
                 before = found.get(rule, Since())
-                found[rule] = Since(before.count + int(count), max(before.latest, latest))
+                found[rule] = Since(before.events + int(count), max(before.latest, latest))
         return found
 
     def tell_again(self) -> None:

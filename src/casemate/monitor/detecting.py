@@ -134,7 +134,7 @@ class Detection:
         since = Since()
         if self._findings.is_newest(found):
             since = self._detector.since(found.rule, found.entity)
-        return msgspec.structs.replace(found, again=since.count, latest_at=since.latest)
+        return msgspec.structs.replace(found, again=since.events, latest_at=since.latest)
 
     def since_by_level(self) -> dict[Level, Since]:
         """Return what has come since findings of each level, and is not told yet."""
@@ -142,7 +142,7 @@ class Detection:
         for rule, since in self._detector.since_by_rule().items():
             level = self._levels.get(rule, Level.INFORMATIONAL)
             known = found.get(level, Since())
-            found[level] = Since(known.count + since.count, max(known.latest, since.latest))
+            found[level] = Since(known.events + since.events, max(known.latest, since.latest))
         return found
 
     def take(self, batch: Sequence[Happened]) -> None:

@@ -323,7 +323,7 @@ class Outlet:
         grave = [one for level, one in since.items() if at_least(level, self.settings.level)]
         return msgspec.structs.replace(
             self.state,
-            again=sum(one.count for one in grave),
+            again=sum(one.events for one in grave),
             folded_at=max((self.folded_at, *(one.latest for one in grave))),
         )
 
