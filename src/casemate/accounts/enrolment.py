@@ -16,6 +16,7 @@ from casemate.accounts.directory import Changes, Directory
 from casemate.accounts.errors import LoginRefusedError
 from casemate.accounts.login import CLOCK_NEXT_STEP, clock_message, guarded, totp_context
 from casemate.accounts.passwords import PasswordHashing, require_acceptable
+from casemate.accounts.people import ENROLMENT_SECONDS
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.throttle import Throttle
 from casemate.model.account import User
@@ -134,7 +135,9 @@ class Enrolment:
         right = same(digest(code), stored)
         if user is None or not right or user.disabled_at is not None:
             raise LoginRefusedError(_REFUSED, next_step=_NEXT)
-        if self._directory.clock() >= (user.enrolment_expires_at or 0.0):
+        ends_at = user.enrolment_expires_at or 0.0
+        # As with tokens: a clock that was years ahead when it was made gives it no years.
+        if not ends_at - 2 * ENROLMENT_SECONDS <= self._directory.clock() < ends_at:
             raise LoginRefusedError(_REFUSED, next_step=_NEXT)
         return user
 

@@ -222,7 +222,8 @@ class Alerting:
 
     def silences(self, now: float) -> tuple[AlertSilence, ...]:
         """Return those that hold."""
-        return tuple(each for each in self._silences.values() if self._goes_on(each, now))
+        begun = (each for each in self._silences.values() if each.since <= now)
+        return tuple(each for each in begun if self._goes_on(each, now))
 
     def remembered(self) -> bytes:
         """Return what they go on with."""

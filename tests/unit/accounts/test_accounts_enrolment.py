@@ -67,6 +67,14 @@ def test_a_code_lasts_a_day(world: World, code: str) -> None:
         begin(world, code)
 
 
+def test_a_code_of_a_clock_that_was_ahead_lasts_no_years(world: World) -> None:
+    world.clock.now += 10 * 365 * ENROLMENT_SECONDS
+    code = world.run(world.accounts.people.add("bob", (), by=world.owner))
+    world.clock.now -= 10 * 365 * ENROLMENT_SECONDS
+    with pytest.raises(LoginRefusedError):
+        begin(world, code, name="bob")
+
+
 def test_the_first_step_lasts_a_quarter_of_an_hour(world: World, code: str) -> None:
     begin(world, code)
     world.clock.now += PENDING_SECONDS

@@ -239,6 +239,13 @@ def test_events_from_the_future_happened_when_they_came_and_say_so() -> None:
     assert one(time="1970-01-01T00:00:00Z").time == 0.0
 
 
+@pytest.mark.parametrize("claimed", ["0001-01-01T00:00:00+23:59", "1969-12-31T23:59:59Z"])
+def test_so_do_those_from_before_there_were_times_like_ours(claimed: str) -> None:
+    event = one(time=claimed)
+    assert event.time == NOW and event.detail["claimed_time"] == claimed
+    assert timestamp(event.time)
+
+
 # -- batches ---------------------------------------------------------------------------------------
 
 

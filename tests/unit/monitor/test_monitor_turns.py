@@ -159,6 +159,18 @@ async def test_what_says_nothing_harms_nothing() -> None:
 
 
 @running
+async def test_a_silence_of_a_clock_that_was_ahead_is_none_once_it_is_right() -> None:
+    world = World()
+    now = time.time()
+    own = {"rule": "sql-injection", "seconds": 1800, "reason": "known"}
+    world.alerting.take([Happened(1, "id-1", "AlertsSilenced", now + 1e8, {"unmapped": own})])
+    world.alerting.put(found(1, at=now + 5, rule="sql-injection"))
+    assert world.alerting.outlets["team"].silenced == 0
+    assert world.alerting.silences(now) == (), "it said that it is one, for years"
+    await world.end()
+
+
+@running
 async def test_a_clock_that_is_set_back_lengthens_no_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -734,12 +734,15 @@ def test_rubbish_from_a_storage_server(records) -> None:
     run(body)
 
 
-def test_a_time_from_the_future_is_set_to_when_it_came() -> None:
+def test_a_time_from_the_future_or_before_1970_is_set_to_when_it_came() -> None:
+    """One before the year 1 had every delivery to a function in AWS's form fail."""
+
     async def body() -> None:
         node = of_one(storage())
-        for when in ("2999-01-01T00:00:00Z", "no time", "2026-11-25T10:00:00"):
+        early = ("0001-01-01T00:00:00+23:59", "1969-12-31T23:59:59Z")
+        for when in (*early, "2999-01-01T00:00:00Z", "no time", "2026-11-25T10:00:00"):
             await notify(node, record(key=when, eventTime=when))
-        assert [event.time for event in node.data.events()] == [node.now] * 3
+        assert [event.time for event in node.data.events()] == [node.now] * 5
 
     run(body)
 

@@ -105,7 +105,7 @@ def _reference(raw: Mapping[str, object], name: str, where: str) -> str:
 
 
 def _time(raw: Mapping[str, object], received_at: float, where: str) -> tuple[float, str]:
-    """Return when it happened, and what was claimed if that is further ahead than clocks are."""
+    """Return when it happened, and what was claimed if that is before 1970 or after now."""
     value = _text(raw, "time", where)
     try:
         if _TIME.fullmatch(value) is None:
@@ -115,7 +115,8 @@ def _time(raw: Mapping[str, object], received_at: float, where: str) -> tuple[fl
         raise refusal(
             f"{where}the attribute time is not a time (RFC 3339) such as 2026-03-01T12:00:00Z"
         ) from error
-    return (received_at, value) if time > received_at + MAX_CLOCK_AHEAD else (time, "")
+    is_likely = 0.0 <= time <= received_at + MAX_CLOCK_AHEAD
+    return (time, "") if is_likely else (received_at, value)
 
 
 def _extensions(raw: Mapping[str, object], where: str) -> dict[str, object]:

@@ -87,7 +87,9 @@ class Hook(msgspec.Struct, frozen=True):
         path = f"{HOOKS_PREFIX}{'/'.join(self.key)}"
         token = f"{name} {notice.deduplication}"
         identity = "inv_" + hashlib.sha256(f"{path} {token}".encode()).hexdigest()[:24]
-        at = now if notice.time is None or notice.time > now + MAX_CLOCK_AHEAD else notice.time
+        at = notice.time
+        if at is None or not 0.0 <= at <= now + MAX_CLOCK_AHEAD:
+            at = now
         event = Event(
             id=str(notice.detail.get("delivery") or identity),
             source=notice.source or path,
