@@ -22,12 +22,17 @@ class SetClock:
     def __init__(self, since: SetClock | None = None) -> None:
         """Begin with the clock as it is, or with what `since` has taken note of last."""
         self._off: float = _off() if since is None else since._off
+        self._begun: float = _steady() if since is None else since._begun
 
     def step(self) -> tuple[float, float]:
         """Return by how many seconds it was set, 0 for next to nothing, and what `note` takes."""
         off = _off()
         by = off - self._off
         return (by if abs(by) >= LEAST_SECONDS else 0.0), off
+
+    def known(self) -> tuple[float, float]:
+        """Return when it began and what time it is, both by the clock as it was noted last."""
+        return self._begun + self._off, _steady() + self._off
 
     def note(self, off: float) -> None:
         """Tell of what was told no more."""

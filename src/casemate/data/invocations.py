@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from casemate.data import kept
-from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
+from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, MAX_KEPT_SECONDS, storable
 from casemate.data.messages import State
 from casemate.data.registry import Resource
 from casemate.data.terms import Terms, terms_of
@@ -241,6 +241,19 @@ def _claimed(
 def abandon(connection: Connection, invocation: str) -> None:
     """Forget the claim of an invocation that did not run."""
     connection.execute("DELETE FROM claim WHERE invocation = ?", (invocation,))
+
+
+def move(connection: Connection, seconds: float, since: float, now: float) -> None:
+    """Have ends and claims be kept so much longer that were not over at a time, by an old clock.
+
+    `now` is what that says. One that was kept while it was days behind would be over at once when
+    it is set right; what was kept before it was wrong is far from what it says, and stays.
+    """
+    for statement in (
+        "UPDATE status SET keep_until = keep_until + ? WHERE keep_until > ? AND keep_until <= ?",
+        "UPDATE claim SET keep_until = keep_until + ? WHERE keep_until > ? AND keep_until <= ?",
+    ):
+        connection.execute(statement, (seconds, since, now + MAX_KEPT_SECONDS))
 
 
 def delete_old(connection: Connection, now: float, batch: int) -> int:

@@ -50,6 +50,8 @@ MAX_KEPT_RESULT = 256 * 1024
 """The result of an invocation that is larger is not kept."""
 MAX_ENDS = 1_000_000
 """Ends of invocations that a project remembers, the latest."""
+MAX_KEPT_SECONDS = 30 * 86_400.0
+"""For how long an end is remembered at most: `keep_results`."""
 MAX_SUBSCRIPTIONS = 20_000
 MAX_POSITION_BYTES = 64 * 1024
 MAX_BATCH = 1000

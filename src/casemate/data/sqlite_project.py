@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from casemate.data import leasing
+from casemate.data import invocations, leasing
 from casemate.data.errors import DataGoneError
 from casemate.data.faults import DATA, disk_error
 from casemate.data.files import ObjectFiles
@@ -28,6 +28,8 @@ from casemate.vault.interface import DataKey
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 """How often reads look whether the file is at its place; commits always do."""
+_KEPT_STEP_SECONDS = 3600.0
+"""By less than that ends and claims of invocations are kept longer or shorter."""
 _READER_CACHE_KIB = 4096
 _WRITER_CACHE_KIB = 8192
 
@@ -77,6 +79,10 @@ class SqliteDuties(ProjectDuties):
             # Each project does; that it was set is told by the recorder.
             _LOG.info("the clock was set by %+.0f s: what waits goes on to wait", seconds)
             leasing.move(work, self._project.registry, seconds)
+            # All that is kept is gone through: not for what makes no difference to a day.
+            if abs(seconds) >= _KEPT_STEP_SECONDS:
+                since, now = self._clock.known()
+                invocations.move(work.connection, seconds, since, now)
             work.after_commit(lambda: self._clock.note(off))
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from data_support import Clock, Data, end_of
 
-from casemate.data import Fate, Message, NewMessage, Subscription
+from casemate.data import (
+    Fate,
+    InvocationState,
+    InvocationStatus,
+    Message,
+    NewMessage,
+    Subscription,
+)
+from casemate.model.errors import NotFoundError
 from casemate.model.function import Delivery
 from casemate.set_clock import BELIEVED_SECONDS
 
@@ -187,3 +195,57 @@ def test_the_sweep_deletes_nothing_for_good_by_a_clock_that_is_set_right_again(
     clock.pass_(BELIEVED_SECONDS)
     jobs.sweep()
     assert jobs.dead_letters("p", "inbox", "f") == ()
+
+
+def claimed(data: Data, identity: str) -> str | None:
+    first = data.begin_invocation("p", "f", "key", "one", identity)
+    return None if first is None else first.id
+
+
+def finish(data: Data, clock: Clock, identity: str) -> None:
+    at, state = clock.now, InvocationState.SUCCEEDED
+    ended = InvocationStatus(
+        id=identity, function="f", state=state, attempts=1, accepted_at=at, finished_at=at
+    )
+    data.finish_invocation("p", ended)
+
+
+@pytest.mark.parametrize("off", [-2 * DAY, -3650 * DAY, 3650 * DAY])
+def test_what_ended_while_the_clock_was_wrong_is_kept_once_it_is_right(
+    jobs: Data, clock: Clock, off: float
+) -> None:
+    """Set right again, its key was free: who asked again under it had it done twice."""
+    jobs.subscribe("p", [Subscription(function="f", delivery=Delivery(keep_results=500.0))])
+    assert claimed(jobs, "i1") is None
+    clock.step(off)
+    finish(jobs, clock, "i1")
+    assert claimed(jobs, "i2") == "i1"
+    clock.step(-off)
+    clock.pass_(490.0)
+    jobs.sweep()
+    assert claimed(jobs, "i3") == "i1"
+    assert jobs.invocation_status("p", "i1").attempts == 1
+    clock.pass_(20.0)
+    jobs.sweep()
+    assert claimed(jobs, "i4") is None
+
+
+def test_of_a_clock_that_was_wrong_when_it_was_started_the_rest_stays(
+    jobs: Data, clock: Clock
+) -> None:
+    """What was kept before is over when it would have been, and what was kept then later."""
+    jobs.subscribe("p", [Subscription(function="f", delivery=Delivery(keep_results=500.0))])
+    assert claimed(jobs, "i1") is None
+    finish(jobs, clock, "i1")
+    clock.step(-3650 * DAY)
+    jobs.reopen()
+    assert jobs.begin_invocation("p", "f", "other", "one", "i2") is None
+    finish(jobs, clock, "i2")
+    clock.step(3650 * DAY)
+    clock.pass_(490.0)
+    jobs.begin_invocation("p", "f", "any", "one", "i3")
+    assert jobs.invocation_status("p", "i2").attempts == 1
+    clock.pass_(20.0)
+    with pytest.raises(NotFoundError):
+        jobs.invocation_status("p", "i2")
+    assert claimed(jobs, "i4") is None
