@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -146,3 +147,13 @@ def test_a_restore_says_that_what_was_revoked_since_is_back(cli: Any, tmp_path: 
     for held in ("quarantine", "restrict", "exception", "invitation", "events", "hook", "budget"):
         assert held in said, held
     assert "casemate tokens ls" in said
+
+
+@pytest.mark.parametrize("words", [("check", "--backup"), ("restore", "--data", "new")])
+def test_what_is_no_file_is_no_backup(cli: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Whoever can write where backups are kept had `check` wait at a pipe without end."""
+    os.mkfifo(tmp_path / "pipe.tar")
+    command, *rest = words
+    places = [str(tmp_path / each) if each == "new" else each for each in rest]
+    ran = cli(command, *places, str(tmp_path / "pipe.tar"), "--master-key", f"file:{tmp_path}/key")
+    assert ran.code == 2 and "There is no file" in ran.err

@@ -85,6 +85,10 @@ def _backup(file: Path, data: Path | None, master_key: str | None, *, json: bool
             "--backup needs --master-key, and no --data.",
             next_step="Name where the master key of the node that made it is: --master-key",
         )
+    if not file.is_file():  # a pipe that nobody writes to would be waited for without end
+        raise UsageError(
+            f"There is no file {file}.", next_step="Name what `casemate backup` wrote."
+        )
     from casemate.backup.archive import ArchiveReader
     from casemate.backup.proving import require_signed
     from casemate.cli.commands.restore import signed_as
