@@ -1,7 +1,7 @@
 """A clock that somebody sets while a process runs: by how much, and what may be deleted by it.
 
-Told from the time that passes by a clock that nobody sets and that goes on in a sleep. What was set
-before the process began is not known.
+Told from the time that passes by a clock that nobody sets and that goes on in a sleep. Of what was
+set before the process began is known only when something was written last.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ LEAST_SECONDS: Final = 1.0
 """What a clock that is kept right gains or loses at once. What it drifts by counts together."""
 BELIEVED_SECONDS: Final = 3600.0
 """After so long a clock that was set forward is believed: what cannot be undone goes by it then."""
+LEAP_SECONDS: Final = 86_400.0
+"""A node that has not run for longer waits as long, before it deletes."""
 
 
 class SetClock:
@@ -71,6 +73,16 @@ class DeletingClock:
         """Return what is believed of the clock, for `believe` in a process that is started now."""
         self.now()
         return self._off
+
+
+def begin_as_of(written_at: float | None) -> None:
+    """Have those who delete in this process begin with when something was written last.
+
+    If that is days ago: a host that starts with a clock that is months ahead would have all that is
+    kept be over. As with one that is set, it is believed after an hour.
+    """
+    if written_at is not None and time.time() - written_at > LEAP_SECONDS:
+        believe(written_at - _steady())
 
 
 def believe(off: float | None) -> None:

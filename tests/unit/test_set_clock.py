@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from casemate import set_clock
-from casemate.set_clock import BELIEVED_SECONDS, DeletingClock, SetClock
+from casemate.set_clock import (
+    BELIEVED_SECONDS,
+    LEAP_SECONDS,
+    DeletingClock,
+    SetClock,
+    begin_as_of,
+    believe,
+)
 from support.set_time import Clock
 
 DAY = 86_400.0
@@ -98,3 +107,42 @@ def test_a_process_that_is_started_while_the_clock_is_wrong_begins_with_what_was
     time.pass_(BELIEVED_SECONDS)
     assert started.now() == pytest.approx(time.now), "in the end it is believed"
     assert supervisor.believed() == pytest.approx(time.now - time.steady)
+
+
+@pytest.fixture
+def known(time: Clock) -> Iterator[None]:
+    yield
+    believe(None)
+
+
+@pytest.mark.usefixtures("known")
+def test_one_that_is_ahead_when_a_node_starts_is_believed_after_an_hour(time: Clock) -> None:
+    """A node was started 300 days ahead: all its records of calls were gone in a minute."""
+    written = time.now
+    time.pass_(60)
+    time.now += 300 * DAY
+    begin_as_of(written)
+    clock = DeletingClock()
+    assert clock.now() == pytest.approx(written)
+    time.pass_(60)
+    assert clock.now() == pytest.approx(written + 60)
+    time.pass_(BELIEVED_SECONDS)
+    assert clock.now() == pytest.approx(time.now)
+
+
+@pytest.mark.usefixtures("known")
+def test_set_right_meanwhile_it_is_right(time: Clock) -> None:
+    begin_as_of(time.now - 300 * DAY)
+    clock = DeletingClock()
+    time.now -= 300 * DAY
+    time.pass_(60)
+    assert clock.now() == pytest.approx(time.now)
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("written", [None, -10.0, -LEAP_SECONDS + 1, 300 * DAY])
+def test_what_was_written_lately_or_never_says_nothing_of_it(
+    time: Clock, written: float | None
+) -> None:
+    begin_as_of(None if written is None else time.now + written)
+    assert DeletingClock().now() == pytest.approx(time.now)

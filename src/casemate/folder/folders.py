@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from casemate.journal.files import CHECKPOINT
 from casemate.model.errors import ProtectionMissingError
 
 
@@ -47,6 +48,13 @@ class Folders:
         for folder, owner in owners.items():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_private(folder, owner, follow=folder == self.data)
+
+    def last_told(self) -> float | None:
+        """Return when the journal was signed last, by its file's time; None: never."""
+        try:
+            return (self.journal / CHECKPOINT).lstat().st_mtime
+        except OSError:
+            return None
 
     def clear_spool(self) -> None:
         """Delete what a killed gateway was still sending. Raises OSError."""
