@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from casemate.delivery.verdict import KEEPER_DENIED
 from support.node import TestNode
 from support.processes import processor_seconds
 
@@ -63,6 +64,24 @@ def test_nobody_without_a_token_forges_what_a_route_tells(
         if one["resource"] == "function:t/routed"
     ]  # fmt: skip
     assert refused and sum(one["count"] for one in refused) == 6
+
+
+@pytest.mark.parametrize("closed", ["", "public = true"])
+def test_what_a_stranger_had_kept_is_not_handled_once_a_function_is_closed_to_that(
+    node: TestNode, stranger: httpx2.Client, closed: str
+) -> None:
+    """With a route it is open by that alone; what waited from before was handled all the same."""
+    name = f"kept-{len(closed)}"
+    slow = "import time\ndef handler(event, context):\n    time.sleep(1)\n"
+    held = {"name": name, "routes": route(name, "GET", f"/{name}"), "limits": "concurrency = 1"}
+    node.deploy(slow, name=name, settings="public = true", limits="concurrency = 1")
+    url = f"{node.url}/invoke/t/{name}"
+    for _ in range(12):
+        assert stranger.post(url, json=1, headers={"prefer": "respond-async"}).status_code == 202
+    node.deploy(slow, settings=closed, **held)
+    letters = f"/functions/t/{name}/dead-letters"
+    node.wait_until(lambda: node.get(letters)["letters"], 30)
+    assert {each["reason"] for each in node.get(letters)["letters"]} == {KEEPER_DENIED}
 
 
 def test_nobody_without_a_token_comes_past_the_contract_of_a_route(

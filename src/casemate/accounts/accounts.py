@@ -207,9 +207,11 @@ class Accounts:
         """Return who had something kept to be done later, with the roles stored for it now.
 
         Also of a token whose time is over: what it had begun in its time goes on. None of whom
-        nothing is known any more, and who never was a person or a token.
+        nothing is known any more, and who never was a person, a token or a caller without one.
         """
         kind, _, name = text.partition(":")
+        if kind == PrincipalKind.ANONYMOUS:
+            return ANONYMOUS
         if kind == PrincipalKind.TOKEN:
             token = self._directory.tokens.get(name)
             if token is None:

@@ -42,8 +42,8 @@ _RETRY_SECONDS = 5
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _APPLIED = (b"preference-applied", b"respond-async")
-_SENT_AWAY = frozenset({PrincipalKind.USER, PrincipalKind.TOKEN})
-"""Who can be sent away: what they had kept and did not begin yet is not done then."""
+_DECIDED_AGAIN = frozenset({PrincipalKind.USER, PrincipalKind.TOKEN, PrincipalKind.ANONYMOUS})
+"""Who can lose the right to a call: what they had kept and did not begin yet is not done then."""
 _encode = msgspec.json.Encoder().encode
 
 Once = Callable[[Admitted, Wish], Awaitable[HttpResponse]]
@@ -143,7 +143,7 @@ class Keeping:
         """Return what is to be kept, an event for each identity, and what is known of them."""
         raw, version, principal = admitted.request.raw, admitted.version, admitted.principal
         kept = "" if raw.trace is None else raw.trace.kept
-        keeper = principal.text if principal.kind in _SENT_AWAY else ""
+        keeper = principal.text if principal.kind in _DECIDED_AGAIN else ""
         caller = self._answerable(keeper) if keeper else principal.text
         expires_at = None
         if wish.max_age is not None:

@@ -10,7 +10,7 @@ import pytest
 from casemate.accounts import Accounts
 from casemate.model.account import ENDED_KEPT
 from casemate.model.nodes import MAX_CLOCK_OFF
-from casemate.model.principal import RoleBinding
+from casemate.model.principal import ANONYMOUS, RoleBinding
 from support.accounts import World
 
 
@@ -114,5 +114,6 @@ def test_who_had_something_kept_has_the_roles_of_now_and_a_token_also_once_its_t
     over = world.accounts.as_keeper(who)
     assert over is not None and (over.text, over.expires_at) == (who, None)
     assert [binding.role for binding in over.bindings] == ["invoker"]
-    for nobody in ("token:forgotten", "function:t/f", "anonymous:public", ""):
+    for nobody in ("token:forgotten", "function:t/f", ""):
         assert world.accounts.as_keeper(nobody) is None
+    assert world.accounts.as_keeper(ANONYMOUS.text) is ANONYMOUS

@@ -153,10 +153,11 @@ class World:
         function: str = "f",
         trigger: str = "",
         kept_by: str = "",
+        kind: TriggerKind | None = None,
         **changes: Any,
     ) -> None:
         """Keep events in a function's inbox."""
-        kind = TriggerKind.SCHEDULE if trigger else TriggerKind.INVOKE
+        kind = kind or (TriggerKind.SCHEDULE if trigger else TriggerKind.INVOKE)
         messages = [
             NewMessage(
                 body=msgspec.json.encode(

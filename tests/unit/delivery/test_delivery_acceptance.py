@@ -309,7 +309,8 @@ def test_a_caller_who_goes_away_while_its_event_is_kept_finds_it_with_its_key(
 
 def test_who_has_no_token_chooses_nothing_of_how_an_event_is_kept(tmp_path: Path) -> None:
     async def inside(world: World) -> None:
-        await world.deploy({"name": "f", "limits": Limits(), "public": True, "http": ROUTES})
+        spec = {"name": "f", "limits": Limits(), "public": True, "http": ROUTES, "contract": "{}"}
+        await world.deploy(spec)
         door = Door(world)
         for wish in (
             Wish(later=True, delay=1_209_600.0),

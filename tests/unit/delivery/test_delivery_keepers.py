@@ -12,12 +12,14 @@ from delivery_world import OK, World, ended, play
 from casemate.delivery.verdict import KEEPER_DENIED, REDRIVER_DENIED, REDRIVER_GONE
 from casemate.model.account import PolicyFile
 from casemate.model.denial import DenialKind
-from casemate.model.function import Delivery
+from casemate.model.function import Delivery, HttpTrigger
 from casemate.model.invocation import Outcome
-from casemate.model.principal import RoleBinding
+from casemate.model.principal import ANONYMOUS, RoleBinding
+from casemate.model.trigger import TriggerKind
 
 F: dict[str, Any] = {"name": "f", "delivery": Delivery(attempts=3, backoff=0.02, backoff_most=0.1)}
 INVOKER = RoleBinding(role="invoker")
+ROUTE = HttpTrigger(method="POST", path="/orders", asynchronous=True)
 Scene = Callable[[World], Awaitable[None]]
 
 
@@ -79,6 +81,33 @@ def test_what_is_deployed_now_decides_too(
 
             world.catalogue.closure = replaced  # type: ignore[method-assign]
         await world.send(1, kept_by="user:eve", qualifier=qualifier)
+        world.delivery.start()
+        await world.empty()
+        assert bool(world.ran) is handled
+        assert [reason for reason, _ in await world.dead()] == [KEEPER_DENIED] * (not handled)
+
+    on(scene)
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "handled"),
+    [
+        ({"public": True}, TriggerKind.INVOKE, True),
+        ({}, TriggerKind.INVOKE, False),
+        ({}, TriggerKind.HTTP, False),
+        ({"public": True, "internal": True}, TriggerKind.HTTP, False),
+        # By its routes alone, since it has some.
+        ({"public": True, "http": (ROUTE,)}, TriggerKind.HTTP, True),
+        ({"public": True, "http": (ROUTE,)}, TriggerKind.INVOKE, False),
+    ],
+)
+def test_what_is_closed_by_now_handles_nothing_of_who_has_no_token(
+    on: Callable[[Scene], None], spec: dict[str, Any], kind: TriggerKind, handled: bool
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy({**F, **spec})
+        world.keepers.roles[ANONYMOUS.text] = ()
+        await world.send("kept", kept_by=ANONYMOUS.text, kind=kind)
         world.delivery.start()
         await world.empty()
         assert bool(world.ran) is handled
