@@ -217,6 +217,19 @@ def test_what_is_no_file_of_its_own_is_refused_and_named(tmp_path: Path) -> None
     assert (tmp_path / "other").read_text() == "a diary\n"
 
 
+def test_no_link_on_the_way_to_it_is_followed(tmp_path: Path) -> None:
+    """Whoever could put one there had a node of root make a file in any folder."""
+    for name in ("real/below", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "real/below/up").symlink_to("../../elsewhere")
+    for name in ("linked/kept", "real/below/up/kept"):
+        made = opened(tmp_path / name, tmp_path)
+        assert "cannot be opened" in made.problem and made._file < 0, name
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert opened(tmp_path / "real/below/kept", tmp_path).problem == ""
+
+
 def test_a_file_on_the_node_s_own_mount_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     made = KeptFile(FilePlace(path=str(tmp_path / "kept")), folder)

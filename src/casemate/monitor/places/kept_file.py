@@ -43,14 +43,22 @@ class KeptFile:
             self.problem = f"{settings.path} cannot be opened: {error.strerror}; {_AGAIN}"
 
     def _open(self, path: Path, settings: FilePlace, own_mount: int) -> None:
-        if path.parent.stat().st_dev == own_mount and SAME_MOUNT not in settings.accept:
-            self.problem = (
-                f"{path.parent} is on the same mount as the node's folder, or its own is missing; "
-                f'if this is intended: accept = ["{SAME_MOUNT}"]; {_AGAIN}'
-            )
-            return
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        file = os.open(path, flags, 0o600)
+        folder = _folder_of(path)
+        try:
+            if os.fstat(folder).st_dev == own_mount and SAME_MOUNT not in settings.accept:
+                self.problem = (
+                    f"{path.parent} is on the same mount as the node's folder, or its own is "
+                    f'missing; if this is intended: accept = ["{SAME_MOUNT}"]; {_AGAIN}'
+                )
+                return
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            file = os.open(path.name, flags, 0o600, dir_fd=folder)
+        finally:
+            os.close(folder)
+        self._take(path, file)
+
+    def _take(self, path: Path, file: int) -> None:
+        """Go on with a file that was opened, if it is one of checkpoints; else close it."""
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
@@ -123,6 +131,19 @@ class KeptFile:
         while view:
             written = os.pwrite(self._file, view, at)
             view, at = view[written:], at + written
+
+
+def _folder_of(path: Path) -> int:
+    """Open the folder of a file by a path without links: somebody else may write to one of it."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(path.anchor, flags)
+    for part in path.parent.parts[1:]:
+        above = folder
+        try:
+            folder = os.open(part, flags, dir_fd=above)
+        finally:
+            os.close(above)
+    return folder
 
 
 def _text(data: bytes) -> str:
