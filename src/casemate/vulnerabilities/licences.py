@@ -15,7 +15,7 @@ from casemate.store.errors import StoreError
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue
 from casemate.vulnerabilities.bundle_packages import Packages
-from casemate.vulnerabilities.weighing import day, exception_of
+from casemate.vulnerabilities.weighing import exception_of, in_words
 
 PREFIX = "licence:"
 UNKNOWN = f"{PREFIX}unknown"
@@ -118,11 +118,8 @@ def _weighed(
     known = exception_of(each.package, each.version, {id.upper()}, exceptions, now)
     if known is not None:
         exception = known.id
-        if known.expires_at > now:
-            verdict = Verdict.EXCEPTED
-            why = f"{why}; excepted until {day(known.expires_at)}: {known.reason}"
-        else:
-            why = f"{why}; its exception expired on {day(known.expires_at)}"
+        verdict = Verdict.EXCEPTED if known.holds(now) else Verdict.REFUSED
+        why = f"{why}; {in_words(known, now)}"
     return LicenceFinding(
         package=each.package,
         version=each.version,

@@ -44,7 +44,7 @@ def weigh(
             holes.append(_undecided(missed, known, now))
         elif not judged.problems:
             problems.append(f"{missed.package} was not looked up: {missed.reason}.")
-    lack = next((each for each in known if not each.advisory and each.expires_at > now), None)
+    lack = next((each for each in known if not each.advisory and each.holds(now)), None)
     return JudgedFunction(
         holes=tuple(holes),
         problems=tuple(problems),
@@ -120,11 +120,17 @@ def _excepted(hole: Hole, exceptions: tuple[AdvisoryException, ...], now: float)
     known = exception_of(hole.package, hole.version, ids, exceptions, now)
     if known is None:
         return hole
-    if known.expires_at > now:
-        why = f"{hole.why}; excepted until {day(known.expires_at)}: {known.reason}"
-        return _replaced(hole, Verdict.EXCEPTED, why, known.id)
-    why = f"{hole.why}; its exception expired on {day(known.expires_at)}"
-    return _replaced(hole, Verdict.REFUSED, why, known.id)
+    verdict = Verdict.EXCEPTED if known.holds(now) else Verdict.REFUSED
+    return _replaced(hole, verdict, f"{hole.why}; {in_words(known, now)}", known.id)
+
+
+def in_words(known: AdvisoryException, now: float) -> str:
+    """Return until when an exception is in force, or why it is not."""
+    if known.holds(now):
+        return f"excepted until {day(known.expires_at)}: {known.reason}"
+    if now < known.expires_at:
+        return f"its exception was made on {day(known.at)}, by a clock that was ahead"
+    return f"its exception expired on {day(known.expires_at)}"
 
 
 def exception_of(
@@ -142,7 +148,7 @@ def exception_of(
     for each in exceptions:
         named = each.package == package and each.version in ("", version)
         if named and each.advisory.upper() in ids:
-            if each.expires_at > now:
+            if each.holds(now):
                 return each
             expired = each
     return expired

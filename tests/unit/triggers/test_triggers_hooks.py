@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -40,6 +41,7 @@ from casemate.model.trigger import TriggerKind
 from casemate.triggers.hooks import endpoint
 from casemate.triggers.hooks.failures import BURST, MAX_ENTRIES, PER_SECOND, Failures
 from casemate.triggers.hooks.interface import CLOCK_TOLERANCE
+from casemate.triggers.hooks.s3 import S3
 
 
 def run(body: Callable[[], Awaitable[None]]) -> None:
@@ -720,6 +722,7 @@ def test_filters_by_event_prefix_and_suffix(filters, kept) -> None:
         [{}],
         [record(key="")],
         [record(key="%ff")],
+        [record(key="%41" * 1025)],
         [record(s3={"bucket": {"name": "b"}})],
         [record(), record(eventName=3)],
         [record()] * 1001,
@@ -732,6 +735,29 @@ def test_rubbish_from_a_storage_server(records) -> None:
         assert node.data.kept == [], "not even those that were right"
 
     run(body)
+
+
+@pytest.mark.parametrize(("count", "elsewhere"), [(1, False), (1000, True)])
+def test_many_long_keys_are_not_read_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, count: int, elsewhere: bool
+) -> None:
+    read_on: list[bool] = []
+    notices = S3.notices
+
+    def noted(self: S3, head: Any, body: bytes) -> Any:
+        read_on.append(threading.current_thread() is threading.main_thread())
+        return notices(self, head, body)
+
+    monkeypatch.setattr(S3, "notices", noted)
+
+    async def body() -> None:
+        node = of_one(storage())
+        many = [record(key=f"{n}" + "%41" * 1000) for n in range(count)]
+        assert (await notify(node, *many)).status == 202
+        assert len(node.data.kept) == count
+
+    run(body)
+    assert read_on == [not elsewhere]
 
 
 def test_a_time_from_the_future_or_before_1970_is_set_to_when_it_came() -> None:

@@ -186,6 +186,19 @@ def test_an_exception_that_has_expired_refuses(on: Play) -> None:
     on(scene)
 
 
+def test_an_exception_of_a_clock_that_was_ahead_is_none_once_it_is_right(on: Play) -> None:
+    """It let a known hole live for as many years as the clock was ahead when it was made."""
+
+    async def scene(world: World) -> None:
+        import_records(world.place, rated("high", name="left"))
+        world.ahead = 3650 * DAY
+        await world.gate.exceptions.add(excepted(seconds=DAY), ADA)
+        world.ahead = 0
+        assert "by a clock that was ahead" in await refusal(world, "left==1.0")
+
+    on(scene)
+
+
 def test_exceptions_and_rules_outlive_the_node(on: Play, tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         import_records(world.place, rated("medium", name="left"))

@@ -25,6 +25,8 @@ from casemate.triggers.hooks.interface import (
 )
 
 MAX_RECORDS = 1000
+MAX_KEY = 3 * 1024
+"""Characters of a key as it comes: S3 has at most 1,024 bytes, each of which may be three."""
 _SCHEME = b"bearer "
 
 
@@ -54,6 +56,8 @@ def _notice(record: object) -> Notice:
     encoded = within(record, "s3", "object", "key")
     if not event or not bucket or not isinstance(encoded, str) or not encoded:
         raise MalformedError("A record does not say what happened to which object.")
+    if len(encoded) > MAX_KEY:
+        raise MalformedError(f"The key of an object has over {MAX_KEY} characters.")
     try:
         key = unquote_plus(encoded, errors="strict")
     except UnicodeDecodeError as error:
