@@ -17,6 +17,10 @@ BELIEVED_SECONDS: Final = 3600.0
 LEAP_SECONDS: Final = 86_400.0
 """A node that has not run for longer waits as long, before it deletes."""
 
+Believed = tuple[float, float]
+"""By how much the clock is ahead of the one that nobody sets, and for how long the node that begins
+with that has not run."""
+
 
 class SetClock:
     """Tells by how much the clock was set since that was taken note of. Of one thread."""
@@ -48,13 +52,13 @@ class DeletingClock:
     right again, or has been so for an hour, the time goes on as if nobody had set it.
     """
 
-    first: ClassVar[float | None] = None
+    first: ClassVar[Believed | None] = None
     """What those of this process believe that begin from now on; None: the clock as it is."""
 
     def __init__(self) -> None:
         """Believe the clock as it is, or what was given to `believe`."""
         self._seen = _off()
-        self._off = self._seen if self.first is None else self.first
+        self._off, self._leap = (self._seen, 0.0) if self.first is None else self.first
         self._since = _steady()
         self._lock = threading.Lock()
 
@@ -69,28 +73,36 @@ class DeletingClock:
                 self._off = off
             return steady + self._off
 
-    def believed(self) -> float:
+    def running(self) -> float:
+        """Return Unix time by what was set while the node ran: for what only has had its time.
+
+        What waited while a node did not run, for days, is too old at once.
+        """
+        return min(time.time(), self.now() + self._leap)
+
+    def believed(self) -> Believed:
         """Return what is believed of the clock, for `believe` in a process that is started now."""
         self.now()
-        return self._off
+        return self._off, self._leap
 
 
-def begin_as_of(written_at: float | None) -> None:
-    """Have those who delete in this process begin with when something was written last.
+def begin_as_of(written_at: float | None) -> DeletingClock:
+    """Have those who delete in this process begin with when something was written last; return one.
 
     If that is days ago: a host that starts with a clock that is months ahead would have all that is
     kept be over. As with one that is set, it is believed after an hour.
     """
-    if written_at is not None and time.time() - written_at > LEAP_SECONDS:
-        believe(written_at - _steady())
+    if written_at is not None and (leap := time.time() - written_at) > LEAP_SECONDS:
+        believe((written_at - _steady(), leap))
+    return DeletingClock()
 
 
-def believe(off: float | None) -> None:
+def believe(found: Believed | None) -> None:
     """Have those who delete in this process begin with what another one believes of the clock.
 
     A process that is started again while the clock is wrong would believe it else.
     """
-    DeletingClock.first = off
+    DeletingClock.first = found
 
 
 def _steady() -> float:

@@ -106,7 +106,7 @@ def test_a_process_that_is_started_while_the_clock_is_wrong_begins_with_what_was
     assert started.now() == pytest.approx(began + 60)
     time.pass_(BELIEVED_SECONDS)
     assert started.now() == pytest.approx(time.now), "in the end it is believed"
-    assert supervisor.believed() == pytest.approx(time.now - time.steady)
+    assert supervisor.believed() == (pytest.approx(time.now - time.steady), 0.0)
 
 
 @pytest.fixture
@@ -146,3 +146,23 @@ def test_what_was_written_lately_or_never_says_nothing_of_it(
 ) -> None:
     begin_as_of(None if written is None else time.now + written)
     assert DeletingClock().now() == pytest.approx(time.now)
+
+
+@pytest.mark.usefixtures("known")
+def test_what_waited_while_a_node_did_not_run_has_had_its_time(time: Clock) -> None:
+    """What is deleted waits for an hour; what is too old, or begins now, goes by the clock."""
+    written = time.now
+    time.pass_(3 * DAY)
+    begin_as_of(written)
+    supervisor = DeletingClock()
+    assert supervisor.now() == pytest.approx(written)
+    believe(supervisor.believed())
+    clock = DeletingClock()
+    time.pass_(60)
+    assert clock.now() == pytest.approx(written + 60)
+    assert clock.running() == pytest.approx(time.now)
+    time.now += 200 * DAY
+    assert clock.running() == pytest.approx(written + 3 * DAY + 60)
+    clock.now()
+    time.pass_(BELIEVED_SECONDS)
+    assert clock.running() == pytest.approx(time.now)

@@ -3,8 +3,9 @@
 A call that is kept may run days after it was admitted. Whoever has been sent away since, or has
 lost the right to invoke the function, has nothing run any more: what counts is what is in force
 when it begins, as for a call that comes then. It is asked of people, of tokens, those of workloads
-included, and of callers without one, to whom a function may be closed by then; a function and a trigger are asked about by their grants along the path. Who has
-sent an event again from the dead letters is asked about in the place of who had it kept first.
+included, and of callers without one, to whom a function may be closed by then; a function and a
+trigger are asked about by their grants along the path. Who has sent an event again from the dead
+letters is asked about in the place of who had it kept first.
 """
 
 from __future__ import annotations

@@ -64,15 +64,18 @@ class Holds:
         *,
         clock: Callable[[], float] = time.time,
         deleting: Callable[[], float] | None = None,
+        running: Callable[[], float] | None = None,
     ) -> None:
         """Keep in `store` which there are; `records` keeps what is under them.
 
         They end by `deleting`, without it by `clock`: a clock that is wrong for a moment ends none.
+        By `running` they are for so many days from now on.
         """
         self._parts = Parts(store, "holds", HoldView, lambda one: one.incident, parts=4)
         self._records = records
         self._clock = clock
         self._deleting = deleting or clock
+        self._running = running or self._deleting
         self._turn = asyncio.Lock()
         """Two at once would each find room for itself alone."""
 
@@ -148,7 +151,8 @@ class Holds:
                 bytes=0,
                 recordings=0,
             )
-            made = replace(made, expires_at=now + days * DAY_SECONDS, reason=reason, by=by)
+            ends_at = self._running() + days * DAY_SECONDS
+            made = replace(made, expires_at=ends_at, reason=reason, by=by)
             if before is None:
                 made = replace(made, recordings=await self._counted(made, recordings))
             pairs = [

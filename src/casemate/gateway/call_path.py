@@ -72,7 +72,7 @@ class CallPath:
             cores=len(os.sched_getaffinity(0)),
             refusal=base.nodes.standing.refusal,
             coordination=base.data.coordination,
-            deleting=base.deleting.now,
+            deleting=base.deleting.running,
             refused=Keepers(base.accounts, base.policy, base.catalogue, happened).refusal,
         )
         keeping.hand_to(self.delivery)

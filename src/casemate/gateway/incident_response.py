@@ -54,7 +54,9 @@ class IncidentResponse:
             peers=self.others,
         )
         base.monitor.on_noticed = self.playbooks.wake
-        self.holds = Holds(base.store, base.records, deleting=base.deleting.now)
+        self.holds = Holds(
+            base.store, base.records, deleting=base.deleting.now, running=base.deleting.running
+        )
         base.recordings.is_held = self.holds.covers
         self.evidences = Evidences(
             base.folders.recordings, base.store, base.vault, node=base.nodes.name

@@ -33,7 +33,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """`TraceContext.kept` of what it came of; empty: a trace begins with it."""
     kept_by: str = ""
     """In an inbox alone: `Principal.text` of the person, the token or the caller without one that
-    had it kept, without whose right it is not handled any more. Empty: of nobody who is asked about."""
+    had it kept, without whose right it is not handled any more. Empty: nobody is asked about."""
 
 
 def as_handed_over(event: Event) -> dict[str, object]:

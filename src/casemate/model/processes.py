@@ -56,7 +56,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket by which a sources process is asked for."""
     recorder: int
     """Descriptor of the socket by which a recorder is asked for."""
-    clock: float | None = None
+    clock: tuple[float, float] | None = None
     """What is believed of the clock (`casemate.set_clock.believe`)."""
     monitor: int
     """Descriptor of the socket by which a monitor is asked for."""

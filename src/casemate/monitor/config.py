@@ -17,7 +17,7 @@ class MonitorConfig(ChildConfig, frozen=True, kw_only=True):
     known to few."""
     node: str
     """What alerts call this node."""
-    clock: float | None = None
+    clock: tuple[float, float] | None = None
     """What is believed of the clock (`casemate.set_clock.believe`)."""
     own_addresses: tuple[str, ...] = ()
     """Addresses that lead to this host from outside but are on none of its interfaces (NAT)."""

@@ -13,6 +13,7 @@ from casemate.child.start import PLAIN_ENVIRONMENT, ChildProgram
 from casemate.child.starter import ChildStarter
 from casemate.monitor.config import MonitorConfig
 from casemate.monitor.settings import MonitorSettings
+from casemate.set_clock import Believed
 
 _AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables by which the operator says whose certificates to trust."""
@@ -32,7 +33,7 @@ class MonitorStarter(ChildStarter):
         node: str,
         own_addresses: tuple[str, ...] = (),
         ready: Callable[[], None],
-        clock: Callable[[], float | None] = lambda: None,
+        clock: Callable[[], Believed | None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 

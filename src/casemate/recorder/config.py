@@ -29,7 +29,7 @@ class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """Begin a new journal where there was one that is gone."""
     accept_records_loss: bool = False
     """Begin new records where there were some that are gone."""
-    clock: float | None = None
+    clock: tuple[float, float] | None = None
     """What is believed of the clock (`casemate.set_clock.believe`)."""
     lends_records: bool = False
     """Whether who reads along may have records: where the settings have them exported."""

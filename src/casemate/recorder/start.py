@@ -10,6 +10,7 @@ from casemate.child.protocol import ChildConfig
 from casemate.child.start import ChildProgram
 from casemate.child.starter import ChildStarter
 from casemate.recorder.config import RecorderConfig
+from casemate.set_clock import Believed
 
 
 class RecorderStarter(ChildStarter):
@@ -26,7 +27,7 @@ class RecorderStarter(ChildStarter):
         accept_records_loss: bool = False,
         lends_records: bool = False,
         ready: Callable[[], None] = lambda: None,
-        clock: Callable[[], float | None] = lambda: None,
+        clock: Callable[[], Believed | None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 

@@ -15,6 +15,7 @@ from casemate.monitor.start import MonitorStarter
 from casemate.recorder.connections import ASKING, READER
 from casemate.recorder.memories import Memories
 from casemate.recorder.start import RecorderStarter
+from casemate.set_clock import Believed
 from casemate.supervisor.vault import NodeVault
 
 
@@ -34,7 +35,7 @@ class Recording:
         root: bool,
         accept_loss: bool,
         accept_records_loss: bool,
-        clock: Callable[[], float],
+        clock: Callable[[], Believed],
     ) -> None:
         """Make both starters.
 

@@ -38,7 +38,7 @@ from casemate.recorder.memories import Memories
 from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.orphans import end_orphans
 from casemate.sandbox.staging import Staging
-from casemate.set_clock import DeletingClock, begin_as_of
+from casemate.set_clock import begin_as_of
 from casemate.sources.start import SourcesStarter
 from casemate.supervisor.gateway import GatewayProcess
 from casemate.supervisor.handover import Handover
@@ -119,8 +119,7 @@ class Node:
         # After the vault, which only one node has open.
         self._memories = Memories(name, report)
         self._gateway = GatewayProcess()
-        begin_as_of(self._folders.last_told())
-        self._deleting = DeletingClock()
+        self._deleting = begin_as_of(self._folders.last_told())
         self._served = False
         """Whether a gateway has served in this run."""
         self._stopping = False

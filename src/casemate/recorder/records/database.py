@@ -96,6 +96,10 @@ class _Duties(Duties[engine.Connection]):
         """Return the time by which is deleted."""
         return self._clock.now()
 
+    def running(self) -> float:
+        """Return the time from which on a hold holds."""
+        return self._clock.running()
+
     def begin(self, connection: engine.Connection) -> engine.Connection:
         self.unshipped.begin()
         return connection
@@ -267,7 +271,7 @@ class RecordsDatabase:
                 until=wanted.until,
                 expires_at=wanted.expires_at,
                 now=time.time(),
-                deleting=self._duties.now(),
+                deleting=self._duties.running(),
                 max_bytes=self._options.max_bytes,
             )
 

@@ -58,7 +58,7 @@ def hold(
 ) -> tuple[int, int]:
     """Have the records of functions between two times under hold, in place of those of `id`.
 
-    `now` is by the clock that stamps records, `deleting` by the one that ends holds.
+    `now` is by the clock that stamps records, `deleting` by the one from which on they hold.
     Returns how many they are, and their bytes. Raises RecorderInputError for what is too much.
     """
     if not deleting < expires_at <= deleting + LONGEST_SECONDS + 60:
