@@ -9,14 +9,16 @@ from casemate.audit.finding import Severity
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import hit, literal
 from casemate.audit.rules.examples import function
+from casemate.audit.rules.plain_addresses import (
+    PLAIN_WEB,
+    SETTINGS,
+    is_switched_off,
+    plain_server,
+)
 
 _ON = ("1", "true", "yes", "on", "enabled")
 _DEBUG = re.compile(r"^(?:(?:FLASK|DJANGO|APP|FASTAPI|SERVERLESS|SLS|CHALICE)_?DEBUG|DEBUG)$", re.I)
 _LEVEL = re.compile(r"(?:^|_)LOG_?LEVEL$", re.I)
-_PLAIN = re.compile(
-    r"^http://(?!localhost|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|host\.docker|169\.254\.|[a-z0-9-]+(?::\d+)?(?:/|$)|[\w.-]+\.(?:internal|local|svc|cluster\.local|test|example)\b)[\w.-]+",
-    re.I,
-)
 
 
 def _variables(wrong: Callable[[str, str], str | None]) -> Check:
@@ -65,7 +67,15 @@ def _tls(name: str, value: str) -> str | None:
 
 
 def _plain(name: str, value: str) -> str | None:
-    return f"{name[:64]} is a URL without encryption" if _PLAIN.match(value) else None
+    plain = PLAIN_WEB.match(value) or plain_server(value, upgraded=False)
+    return f"{name[:64]} is a URL without encryption" if plain else None
+
+
+def _switched_off(name: str, value: str) -> str | None:
+    off = any(of.search(name) and values.match(value) for of, values in SETTINGS)
+    if off or is_switched_off(value):
+        return f"{name[:64]} switches encryption off, or leaves it to the server"
+    return None
 
 
 def _loaded(name: str, value: str) -> str | None:
@@ -181,7 +191,7 @@ RULES = (
         "URL without encryption",
         Severity.LOW,
         "Anybody on the network path can read and change what is sent there.",
-        "Use https://.",
+        "Use https://, and amqps://, ldaps://, rediss:// and the like.",
         _plain,
         "BACKEND: 'http://api.partner.com/v1'",
         "BACKEND: 'https://api.partner.com/v1'",
@@ -216,5 +226,19 @@ RULES = (
         Risk.ERRORS,
         "SAS-06",
         489,
+    ),
+    _rule(
+        "ENV-008",
+        "Encryption is switched off",
+        Severity.MEDIUM,
+        "Anybody on the network path can read passwords and data, and change them.",
+        "Demand encryption and check the certificate: sslmode=verify-full, SASL_SSL.",
+        _switched_off,
+        "DATABASE_URL: 'postgresql://app@db.partner.com/app?sslmode=disable'",
+        "DATABASE_URL: 'postgresql://app@db.partner.com/app?sslmode=verify-full'",
+        Risk.RESPONSIBILITY,
+        "SAS-03",
+        319,
+        "T1040",
     ),
 )

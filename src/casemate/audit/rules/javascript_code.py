@@ -488,4 +488,19 @@ RULES = (
         + _handler("return db.query('SELECT 1')"),
         "T1552.001",
     ),
+    _rule(
+        "JS-022",
+        "Server used without encryption",
+        Risk.RESPONSIBILITY,
+        "SAS-03",
+        319,
+        Severity.MEDIUM,
+        "Anybody on the network path can read passwords and data, and change them.",
+        "Use the encrypted port of the server, and check its certificate: ldaps://, rediss://, "
+        "amqps://, `ssl: true` of Kafka, `ssl: {ca}` of a database.",
+        seen_at("plain connections"),
+        "const amqp = require('amqplib');\nexports.handler = async () => amqp.connect('amqp://mq.partner.com');",
+        "const amqp = require('amqplib');\nexports.handler = async () => amqp.connect('amqps://mq.partner.com');",
+        "T1040",
+    ),
 )

@@ -13,6 +13,7 @@ from casemate.audit.rules.code_entries import CodeEntries
 from casemate.audit.rules.examples import python
 from casemate.audit.rules.logged_secrets import logged_secrets
 from casemate.audit.rules.looks import look_at
+from casemate.audit.rules.plain_connections import plain_connections
 from casemate.audit.rules.python_dangers import (
     asserted,
     debug,
@@ -478,5 +479,26 @@ RULES = (
         asserted,
         _handler("assert user.is_admin\nreturn work(event)"),
         _handler("if not user.is_admin:\n    raise PermissionError\nreturn work(event)"),
+    ),
+    _rule(
+        "PY-030",
+        "Server used without encryption",
+        _R,
+        "SAS-03",
+        319,
+        _L.MEDIUM,
+        "Anybody on the network path can read passwords and data, and change them.",
+        "Use the encrypted port of the server, and check its certificate: SMTP with starttls(), "
+        "ldaps://, rediss://, amqps://, SASL_SSL, sslmode=verify-full.",
+        plain_connections,
+        _handler(
+            "server = smtplib.SMTP('mail.partner.com')\nserver.login('shop', secret(context))",
+            "import smtplib",
+        ),
+        _handler(
+            "server = smtplib.SMTP('mail.partner.com')\nserver.starttls()\nserver.login('shop', secret(context))",
+            "import smtplib",
+        ),
+        "T1040",
     ),
 )

@@ -29,6 +29,7 @@ from casemate.audit.rules.followed_code import (
 )
 from casemate.audit.rules.javascript_answers import told_errors, told_traces
 from casemate.audit.rules.javascript_between import BETWEEN
+from casemate.audit.rules.javascript_connections import plain_connections
 from casemate.audit.rules.javascript_looks import LOOKS as SINGLE
 
 SUFFIXES = tuple(f".{each}" for each in ENDINGS)
@@ -38,6 +39,7 @@ MAX_FOLLOWED = 30.0
 MAX_LOOKED = 20.0
 """Seconds of processor time in which syntax is looked at for rules."""
 LOOKS = {**SINGLE, "told errors": told_errors, "told traces": told_traces, **BETWEEN}
+LOOKS["plain connections"] = plain_connections
 
 
 class Seen(NamedTuple):
