@@ -135,11 +135,28 @@ def by_signature(reader: Reader, test: ast.Call, state: State) -> None:
     if not isinstance(function, External) or not function.name.endswith(".compare_digest"):
         return
     for each in test.args:
-        for option in options(reader.evaluate(each, scratch)):
-            if isinstance(option, Unknown) and option.type.startswith(SIGNED):
-                forms = option.type.removeprefix(SIGNED).partition(")")[0]
-                for form in forms.split(",") if forms else ():
-                    state.learn(int(form), NOTHING, frozenset(("deserialisation",)))
+        by_same_signature(reader.evaluate(each, scratch), state)
+
+
+def by_same_signature(value: Value, state: State) -> None:
+    """Know that what a signature was made of was written by who has the key."""
+    for option in options(value):
+        if isinstance(option, Unknown) and option.type.startswith(SIGNED):
+            forms = option.type.removeprefix(SIGNED).partition(")")[0]
+            for form in forms.split(",") if forms else ():
+                state.learn(int(form), NOTHING, _NO_OBJECTS)
+
+
+_NO_OBJECTS = frozenset(("deserialisation",))
+
+
+def by_verification(name: str, receiver: Value | None, given: Arguments, state: State) -> None:
+    """Learn from `public_key.verify(signature, x)` of `cryptography`, which raises otherwise."""
+    asymmetric = name.startswith("cryptography.hazmat.primitives.") and name.endswith(".verify")
+    if not asymmetric or len(given.places) < 2 or (receiver is not None and state.deep(receiver)):  # noqa: PLR2004
+        return
+    for taint in state.deep(given.places[1]):
+        state.learn(taint.forms[0], NOTHING, _NO_OBJECTS)
 
 
 def quantified(reader: Reader, test: ast.Call, state: State) -> Ways | None:

@@ -13,6 +13,7 @@ from casemate.audit.flow.checks import (
     Ways,
     by_method,
     by_other_start,
+    by_same_signature,
     by_signature,
     learn_normal,
     learn_of,
@@ -170,6 +171,7 @@ def _equal(
             _keep(reader, node, value, other, holds, state)
         if not holds:
             continue
+        by_same_signature(value, state)
         if _is_type_of(node) and isinstance(other, External):
             if other.name.removeprefix("builtins.") in _NO_OPERATORS:
                 asked = reader.evaluate(node.args[0], state.copy())

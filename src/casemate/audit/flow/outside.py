@@ -83,6 +83,7 @@ def call(
         if of_object is not None:
             return of_object
     checks.by_number(name, given, state)
+    checks.by_verification(name, receiver, given, state)
     made = functions.call(reader, name, given, state, node)
     if made is not None:
         checked(reader, name, given, state, node, receiver)

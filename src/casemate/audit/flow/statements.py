@@ -167,6 +167,7 @@ _TESTS = frozenset(
     (
         *("isdigit", "isalnum", "isalpha", "isdecimal", "isnumeric", "isidentifier", "endswith"),
         *("startswith", "is_relative_to", "bool", "all", "any", "isinstance"),
+        "compare_digest",
     )
 )
 

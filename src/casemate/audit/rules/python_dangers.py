@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.rules import plain_passwords
 from casemate.audit.rules.looks import EVENTS, argument, is_value
+from casemate.audit.rules.signed_data import signed_reads
 from casemate.audit.syntax import walk
 
 _HTTP_CALLS = re.compile(
@@ -27,9 +28,12 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             "chalice.Chalice",
         ) and is_value(argument(call, "debug"), True):
             yield call, "debugging is on: answers contain traces"
+    settings = "INSTALLED_APPS" in file.text or "ROOT_URLCONF" in file.text
     for node in file.nodes:
         if isinstance(node, ast.Assign) and is_value(node.value, True):
             for target in node.targets:
+                if settings and getattr(target, "id", "") in ("DEBUG", "DEBUG_PROPAGATE_EXCEPTIONS"):
+                    yield node, "Django's debugging is on: errors answer with source and settings"
                 if (
                     isinstance(target, ast.Attribute)
                     and target.attr == "debug"
@@ -105,18 +109,20 @@ def shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             yield call, "a shell runs a command line that is built at run time"
 
 
+_UNPICKLING = frozenset(
+    (
+        *("pickle.loads", "cPickle.loads", "dill.loads", "jsonpickle.decode", "marshal.loads"),
+        *("shelve.open", "pickle.Unpickler"),
+    )
+)
+
+
 def unpickled(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find formats whose data tells what to run."""
-    for call, name in file.calls():
-        if name in (
-            "pickle.loads",
-            "cPickle.loads",
-            "dill.loads",
-            "jsonpickle.decode",
-            "marshal.loads",
-            "shelve.open",
-            "pickle.Unpickler",
-        ):
+    calls = [(call, name) for call, name in file.calls() if name in _UNPICKLING]
+    signed = signed_reads(file, [call for call, _ in calls]) if calls else set()
+    for call, name in calls:
+        if id(call) not in signed:
             yield call, f"{name} runs what the data says"
 
 

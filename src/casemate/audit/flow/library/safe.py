@@ -101,6 +101,15 @@ _SAFE: dict[str, frozenset[str]] = {
     "bleach.clean": frozenset(("markup",)),
     "nh3.clean": frozenset(("markup",)),
     "mogrify": frozenset(("sql",)),
+    **dict.fromkeys(
+        (
+            *("cryptography.fernet.Fernet().decrypt", "cryptography.fernet.MultiFernet().decrypt"),
+            *("itsdangerous.URLSafeSerializer().loads", "itsdangerous.Serializer().loads"),
+            *("itsdangerous.URLSafeTimedSerializer().loads", "itsdangerous.Signer().unsign"),
+            *("itsdangerous.TimestampSigner().unsign", "itsdangerous.TimedSerializer().loads"),
+        ),
+        frozenset(("deserialisation",)),  # who has the key wrote it
+    ),
 }
 _PARTS = frozenset(
     (
