@@ -9,6 +9,7 @@ from casemate.audit.javascript.script_file import (
     FUNCTIONS,
     ScriptFile,
     given,
+    parameters,
     property_of,
     text_of,
 )
@@ -30,7 +31,9 @@ ANSWERS = re.compile(
     r"|^(?:Next)?Response(?:\.json)?$|(?:^|\.)res\.(?:send|json|end)$"
 )
 BACK = ("callback", "cb", "done")
-_ASSIGNED = re.compile(r"^(?:ctx|res|response|reply|context\.res|this)\.body$")
+_ASSIGNED = re.compile(
+    r"^(?:(?:ctx|res|response|reply|context\.res|this)\.body|(?:request|handler)\.response)$"
+)
 _MADE_OF = (
     *("JSON.stringify", "String", "util.inspect", "inspect", "serializeError", "Object.assign"),
     "Buffer.from",
@@ -49,7 +52,7 @@ def told_errors(file: ScriptFile) -> Found:
 
 
 def _told(file: ScriptFile, wanted: str, what: str) -> Found:
-    for handler, name in errors(file):
+    for handler, name in (*errors(file), *_after_errors(file)):
         names = {name: ""}
         for node in _inside(file, handler):
             left, value = (
@@ -64,6 +67,15 @@ def _told(file: ScriptFile, wanted: str, what: str) -> Found:
             shown = [_tells(file, part, names) for part in _shown(answer)]
             if wanted in shown and not by_stage(file, answer):
                 yield node, what
+
+
+def _after_errors(file: ScriptFile) -> Iterator[tuple[Node, str]]:
+    """Yield what middy calls for an error, and what the error is called there."""
+    for function, names in file.functions:
+        around = file.parent(function)
+        own = around.get("name") or around.get("key") if around is not None else None
+        if names and names[0] and own is not None and own.text == "onError":
+            yield function, f"{names[0]}.error"
 
 
 def _inside(file: ScriptFile, handler: Node) -> Iterator[Node]:
@@ -137,7 +149,9 @@ def _name(key: Node) -> str | None:
     return key.text if key.text else text_of(key)
 
 
-def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:
+def _tells(
+    file: ScriptFile, value: Node, names: dict[str, str], *, within: bool = False
+) -> str:
     """Return whether an expression has the text of an error in it, or its trace, or nothing."""
     found = ""
     todo: list[tuple[Node, bool]] = [(value, False)]
@@ -151,6 +165,7 @@ def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:
         elif kind == "member_expression":
             told = _field(file, node, names)
         elif kind in ("call_expression", "new_expression"):
+            told = "" if within else _by_helper(file, node, names)
             todo += _of_call(file, node)
         elif kind == "pair":
             inner = node.get("value")
@@ -174,7 +189,7 @@ def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:
 def _field(file: ScriptFile, node: Node, names: dict[str, str]) -> str:
     """Return what a field of an error tells, if it is one."""
     owner, last = node.get("object"), node.get("property")
-    if owner is None or last is None or owner.kind != "identifier" or owner.text not in names:
+    if owner is None or last is None or not _is_error(file, owner, names):
         return ""
     around = file.parent(node)
     if around is not None and around.kind == "member_expression":
@@ -182,6 +197,47 @@ def _field(file: ScriptFile, node: Node, names: dict[str, str]) -> str:
         if asked is None or asked.text not in _KEPT:
             return ""
     return {"stack": _TRACE, "message": _TEXT}.get(last.text, "")
+
+
+def _is_error(file: ScriptFile, node: Node, names: dict[str, str]) -> bool:
+    """Tell whether a node is a name of an error, or what middy has of it: `request.error`."""
+    return node.text in names if node.kind == "identifier" else file.name(node) in names
+
+
+def _by_helper(file: ScriptFile, call: Node, names: dict[str, str]) -> str:
+    """Return what a function of the file tells of an error that it is given."""
+    callee = call.get("function")
+    if callee is None or callee.kind != "identifier":
+        return ""
+    found = ""
+    for at, argument in enumerate(given(call)):
+        if argument.kind != "identifier" or names.get(argument.text) != "":
+            continue
+        for function in _named(file, callee.text):
+            taken = parameters(function)[at : at + 1]
+            if taken and taken[0]:
+                for answer in _returned(file, function):
+                    found = _tells(file, answer, {taken[0]: ""}, within=True) or found
+    return found
+
+
+def _named(file: ScriptFile, name: str) -> Iterator[Node]:
+    """Yield the functions of a file that have a name."""
+    for function, _ in file.functions:
+        own, around = function.get("name"), file.parent(function)
+        if own is None and around is not None and around.kind == "variable_declarator":
+            own = around.get("name")
+        if own is not None and own.text == name:
+            yield function
+
+
+def _returned(file: ScriptFile, function: Node) -> Iterator[Node]:
+    body = function.get("body")
+    if body is not None and body.kind != "statement_block":
+        yield body
+    for node in file.below(function):
+        if node.kind == "return_statement" and node.kids:
+            yield node.kids[0]
 
 
 def _of_call(file: ScriptFile, node: Node) -> list[tuple[Node, bool]]:

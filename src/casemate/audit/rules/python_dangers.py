@@ -17,6 +17,11 @@ _HTTP_CALLS = re.compile(
 )
 
 
+_SETTINGS = re.compile(r"^(?:INSTALLED_APPS|ROOT_URLCONF|MIDDLEWARE)\b", re.M)
+_STAGES = re.compile(r"(?:^|[/_.-])(?:dev|local|test|development|debug|ci)(?:[/_.-]|$)", re.I)
+"""Files of settings for one's own machine."""
+
+
 def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find frameworks whose debugging is on."""
     for call, name in file.calls():
@@ -28,7 +33,7 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             "chalice.Chalice",
         ) and is_value(argument(call, "debug"), True):
             yield call, "debugging is on: answers contain traces"
-    settings = "INSTALLED_APPS" in file.text or "ROOT_URLCONF" in file.text
+    settings = _SETTINGS.search(file.text) is not None and not _STAGES.search(file.file)
     for node in file.nodes:
         if isinstance(node, ast.Assign) and is_value(node.value, True):
             for target in node.targets:

@@ -69,18 +69,122 @@ def _tells(value: ast.AST, name: str, aliases: set[str]) -> bool:
     return isinstance(value, ast.Name) and value.id != name and value.id in aliases
 
 
+_TEXTS = frozenset(
+    (
+        *("str", "repr", "format", "dict", "list", "tuple", "dumps", "jsonify", "join", "strip"),
+        *("lower", "upper", "replace", "encode", "splitlines", "split", "pformat", "title"),
+        *("JSONResponse", "Response", "HttpResponse", "JsonResponse", "PlainTextResponse"),
+        *("make_response", "HTMLResponse", "HttpResponseServerError", "HttpResponseBadRequest"),
+    )
+)
+"""Calls that give the text that they are given, in another form."""
+
+
+class _Texts:
+    """What has the text of an exception in it, in what handles one or is given one."""
+
+    def __init__(self, tellers: dict[str, set[int | str]], name: str) -> None:
+        self._tellers, self._name = tellers, name
+        self.names = set[str]()
+
+    def assigned(self, nodes: list[ast.AST]) -> None:
+        """Take the names that are given such a text."""
+        for node in nodes:
+            if isinstance(node, ast.Assign) and self.shown(node.value):
+                self.names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+
+    def shown(self, value: ast.expr | None) -> bool:
+        """Tell whether a value has the text in it."""
+        todo: list[ast.expr | None] = [value]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, ast.Name):
+                if node.id in self.names:
+                    return True
+            elif isinstance(node, ast.Attribute):
+                if node.attr in ("args", "message") and getattr(node.value, "id", "") == self._name:
+                    return True
+            elif isinstance(node, ast.FormattedValue):
+                if self._is_error(node.value):
+                    return True
+                todo.append(node.value)
+            elif isinstance(node, ast.Call):
+                if self._called(node):
+                    return True
+                todo += self._through(node)
+            elif isinstance(node, ast.BinOp):
+                right = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+                if isinstance(node.op, ast.Mod) and any(map(self._is_error, right)):
+                    return True
+                todo += [node.left, *right]
+            elif isinstance(node, ast.IfExp):
+                todo += [node.body, node.orelse]
+            elif isinstance(node, (ast.Dict, ast.BoolOp, ast.JoinedStr)):
+                todo += node.values
+            elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+                todo += node.elts
+            elif isinstance(node, (ast.Subscript, ast.Starred, ast.Await)):
+                todo.append(node.value)
+        return False
+
+    def _is_error(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == self._name
+
+    def _called(self, call: ast.Call) -> bool:
+        """Tell whether a call is given the exception and gives back its text."""
+        called = _last(call)
+        given = [*enumerate(call.args), *((k.arg, k.value) for k in call.keywords)]
+        own = self._tellers.get(called, set()) if isinstance(call.func, ast.Name) else set[int | str]()
+        whole = called in ("str", "repr", "format")
+        return any((whole or key in own) and self._is_error(value) for key, value in given)
+
+    def _through(self, call: ast.Call) -> list[ast.expr]:
+        if _last(call) not in _TEXTS:
+            return []
+        inner = [call.func.value] if isinstance(call.func, ast.Attribute) else []
+        return [*inner, *call.args, *(each.value for each in call.keywords)]
+
+
+def _last(call: ast.Call) -> str:
+    return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
+
+
+def _tellers(file: PythonFile) -> dict[str, set[int | str]]:
+    """Return the file's functions that give back the text of what they are given, and which."""
+    found: dict[str, set[int | str]] = {}
+    for node in file.nodes:
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        inside = walk(node)
+        returns = [each.value for each in inside if isinstance(each, ast.Return)]
+        for at, argument in enumerate(node.args.args[:_MAX_ARGUMENTS] if returns else ()):
+            texts = _Texts({}, argument.arg)
+            texts.assigned(inside)
+            if any(map(texts.shown, returns)):
+                found.setdefault(node.name, set()).update((at, argument.arg))
+    return found
+
+
+_MAX_ARGUMENTS = 8
+
+
 def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find answers that hold the text of an exception."""
-    for handler, name in _caught(file):
+    caught = list(_caught(file))
+    tellers = _tellers(file) if caught else {}
+    for handler, name in caught:
         aliases = {name}
-        for node in walk(handler):
+        nodes = walk(handler)
+        texts = _Texts(tellers, name)
+        texts.assigned(nodes)
+        for node in nodes:
             if isinstance(node, ast.Assign) and _tells(node.value, name, aliases):
                 aliases |= {t.id for t in node.targets if isinstance(t, ast.Name)}
-        for node in walk(handler):
+        for node in nodes:
             if (
                 isinstance(node, ast.Return)
                 and node.value is not None
-                and _tells(node.value, name, aliases)
+                and (_tells(node.value, name, aliases) or texts.shown(node.value))
             ):
                 yield node, "the text of an exception is in the answer"
 

@@ -43,8 +43,9 @@ def _is_signed(
         return False
     if _opens(file, given, checkers):
         return True
+    known = set(_signed(file, before, checkers))
     names = {each.id for each in walk(given) if isinstance(each, ast.Name)}
-    return bool(names) and names <= set(_signed(file, before, checkers))
+    return ast.unparse(given) in known or (bool(names) and names <= known)
 
 
 def _signed(
@@ -94,6 +95,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _names(nodes: Iterable[ast.expr]) -> Iterator[str]:
+    """Yield how names, and parts of what they stand for, are written."""
     for node in nodes:
-        if isinstance(node, ast.Name):
-            yield node.id
+        if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)):
+            yield ast.unparse(node)
