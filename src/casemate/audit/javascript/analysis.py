@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from casemate.audit.flow import texts
 from casemate.audit.flow.limits import MAX_FRAMES, Limits
 from casemate.audit.flow.ports import SpentError
 from casemate.audit.flow.reporting import Report
@@ -14,7 +15,7 @@ from casemate.audit.flow.results import Analysis, Entry, Place
 from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.state import Mapping as Object
 from casemate.audit.flow.values import External, Ref, Value, join, options
-from casemate.audit.javascript import answers, calls, guards, members, routes, sources
+from casemate.audit.javascript import answers, calls, fields, guards, members, routes, sources
 from casemate.audit.javascript.files import Files
 from casemate.audit.javascript.reader import Frame, Pending, Reader, Watcher
 from casemate.audit.javascript.reading import CodeReader
@@ -138,7 +139,7 @@ class _Run:
             pending = reader.pending.pop(0)
             number = getattr(pending.function, "number", id(pending.function))
             before = tuple(getattr(each, "number", 0) for each in pending.before)
-            key = (number, pending.kind, pending.texts, before)
+            key = (number, pending.kind, pending.texts, pending.held, before)
             if key in self._done or len(self._done) > 400:
                 continue
             self._done.add(key)
@@ -150,6 +151,8 @@ class _Run:
     def _route(self, pending: Pending, state: State) -> None:
         reader = self._reader
         node = _node_of(reader, pending.function)
+        for path, kept in sorted(pending.held):
+            fields.learn(f"{texts.form_of(pending.entry.event, path)}{kept}", state)
         for each in pending.before:
 
             def with_next(way: State, onward: Value) -> list[Value]:

@@ -29,6 +29,7 @@ from casemate.audit.flow.values import (
 from casemate.audit.javascript import (
     answers,
     calls,
+    fields,
     known,
     members,
     routes,
@@ -74,6 +75,8 @@ def call(reader: Reader, function: Value, given: list[Value], state: State, node
     if chain is not None:
         _called_back(reader, name, given, state, node)
         return chain
+    if name == fields.JSON:
+        return fields.validated(reader, function, given, state)
     checked = schemas.used(reader, name, receiver, given, state, node)
     if checked is not None:
         _called_back(reader, name, given, state, node)

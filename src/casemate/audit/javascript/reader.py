@@ -78,6 +78,8 @@ class Pending:
     receiver: Value = UNDEFINED
     texts: frozenset[str] = frozenset()
     """Parts of the request that its route has made texts of, by their paths."""
+    held: frozenset[tuple[str, str]] = frozenset()
+    """What the route's own schema holds parts of the request to, by their paths."""
     before: tuple[Value, ...] = ()
     """Functions of the same route that look at the request first, by a schema."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.audit.flow.results import Entry
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_text, options
-from casemate.audit.javascript import calls, guards, sources, validators
+from casemate.audit.javascript import calls, fields, guards, sources, validators
 from casemate.audit.javascript.reader import Pending, Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import name_of, thing_of
@@ -65,6 +65,7 @@ def registered(
         return None
     path = known_text(given[0]) if given else None
     checked = validators.texts_of(reader, given, state)
+    held = fields.of_route(name, given, state)
     before: tuple[Value, ...] = ()
     for each in given[:40]:
         reader.busboy = reader.busboy or name_of(each, state).startswith(_BUSBOY)
@@ -78,7 +79,7 @@ def registered(
                     event="http",
                     shape="route",
                 )
-                pending = Pending(option, entry, kind, texts=checked, before=before)
+                pending = Pending(option, entry, kind, texts=checked, held=held, before=before)
                 reader.pending.append(pending)
                 if kind == "express" and guards.looks(reader, option):
                     before = (*before, option)[-_MAX_BEFORE:]

@@ -19,48 +19,45 @@ from casemate.audit.flow.values import (
     Value,
     options,
 )
+from casemate.audit.javascript import fields
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.javascript.values import name_of, thing_of
+from casemate.audit.javascript.values import thing_of
 
-_PACKAGES = ("joi", "@hapi/joi", "zod", "yup", "zod/v4", "zod/v3")
 _SCHEMA = "schema()"
 _MAKING = frozenset(("object", "strictObject", "looseObject", "interface", "compile"))
-_TEXTUAL = frozenset(("string", "date", "email", "url", "uuid", "iso", "cuid", "ulid", "nanoid"))
-_PLAIN = frozenset(("number", "boolean", "bool", "bigint", "int", "enum", "nativeEnum", "literal"))
-_OTHER = frozenset(
-    ("or", "and", "when", "transform", "preprocess", "pipe", "catch", "alternatives", "coerce")
-)
-"""What may let something else through, or make it."""
 _THROWING = frozenset(
     ("parse", "parseAsync", "validateAsync", "validateSync", "cast", "attempt", "assert")
 )
 _TELLING = frozenset(("validate", "safeParse", "safeParseAsync", "spa"))
 _REMADE = frozenset(("fork", "partial", "deepPartial", "pick", "omit", "extend", "merge", "keys"))
-_NO_OBJECT = frozenset(("nosql", "attributes"))
-_ALL = frozenset((EVERY,))
-_INVALID, _VALID, _FOUND = "=invalid:", "=valid:", "=found:"
-"""The types of what tells that data does not fit, does, or at which place of a list something was
-found that is like it: behind it the forms that are known then."""
+_FOUND = "=found:"
+"""The type of what tells at which place of a list something was found that is like data: behind
+it the forms that are known then."""
 _MAX_FIELDS = 200
 _DEEPEST = 4
-_LONGEST = 180
-"""A longer chain is not told whole."""
 
 
 def used(
     reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State, node: Node
 ) -> Value | None:
     """Return what a call on a schema gives; None if it is no schema, or its fields are unknown."""
-    package = next((each for each in _PACKAGES if name.startswith((f"{each}.", f"{each}()"))), None)
+    package = next((each for each in fields.PACKAGES if name.startswith((f"{each}.", f"{each}()"))), None)
     method = name.rpartition(".")[2]
     thing = thing_of(receiver, state) if receiver is not None else None
+    if isinstance(thing, Instance) and thing.type == fields.FIELD:
+        return ANYTHING if method in fields.OTHER else receiver
     if isinstance(thing, Instance) and thing.type == _SCHEMA:
         if method in _THROWING | _TELLING and given:
             return _checked(reader, thing, method, given[0], state, node)
-        return receiver if method not in _OTHER | _REMADE else ANYTHING
+        return receiver if method not in fields.OTHER | _REMADE else ANYTHING
     if package is None:
-        return None
+        return fields.compiled(reader, name, given, state)
+    limited = fields.limited(reader, method, given, state)
+    if limited is not None:
+        return limited
+    if method in _THROWING | _TELLING and given and fields.held_to(name.rpartition(".")[0]) == "p":
+        return fields.outcome(reader, method, Unknown(CLEAN, "int"), "", state)
     if method in ("assert", "attempt") and len(given) > 1:
         schema = thing_of(given[1], state)
         if isinstance(schema, Instance) and schema.type == _SCHEMA:
@@ -80,27 +77,21 @@ def _checked(
     if method in _THROWING or (method == "validate" and schema.attributes["=of"] == Const("yup")):
         learn(kept, state)
         return data
-    outcome: dict[object, Value] = {
-        "error": Unknown(CLEAN, f"{_INVALID}{kept}"),
-        "value": data,
-        "data": data,
-        "success": Unknown(CLEAN, f"{_VALID}{kept}"),
-    }
-    return reader.new(Mapping(outcome), state)
+    return fields.outcome(reader, method, data, kept, state)
 
 
 def _known_of(
     schema: Instance, data: Value, state: State, reader: Reader
-) -> Iterator[tuple[int, bool]]:
+) -> Iterator[tuple[int, str]]:
     """Yield what a schema knows of data, or of each part of an object that the code made."""
     if isinstance(data, Unknown):
         yield from _known(schema, data, "", state, reader)
         return
-    fields, thing = thing_of(schema.attributes["=fields"], state), thing_of(data, state)
-    if not isinstance(fields, Mapping) or not isinstance(thing, Mapping):
+    parts, thing = thing_of(schema.attributes["=fields"], state), thing_of(data, state)
+    if not isinstance(parts, Mapping) or not isinstance(thing, Mapping):
         return
     for name, value in list(thing.known.items())[:_MAX_FIELDS]:
-        field = fields.known.get(name, ANYTHING)
+        field = parts.known.get(name, ANYTHING)
         inner = thing_of(field, state)
         if not isinstance(value, Unknown):
             continue
@@ -112,12 +103,12 @@ def _known_of(
 
 def _known(
     schema: Instance, data: Unknown, path: str, state: State, reader: Reader, depth: int = 0
-) -> Iterator[tuple[int, bool]]:
+) -> Iterator[tuple[int, str]]:
     """Yield the forms of the parts that a schema holds to a text, and whether to less than that."""
-    fields = thing_of(schema.attributes["=fields"], state)
-    if not isinstance(fields, Mapping) or not data.path:
+    parts = thing_of(schema.attributes["=fields"], state)
+    if not isinstance(parts, Mapping) or not data.path:
         return
-    for name, value in list(fields.known.items())[:_MAX_FIELDS]:
+    for name, value in list(parts.known.items())[:_MAX_FIELDS]:
         inner = thing_of(value, state)
         at = f"{path}.{name}"
         if isinstance(inner, Instance) and inner.type == _SCHEMA and depth < _DEEPEST:
@@ -127,38 +118,24 @@ def _known(
 
 def _held(
     field: Value, data: Unknown, path: str, state: State, reader: Reader
-) -> Iterator[tuple[int, bool]]:
+) -> Iterator[tuple[int, str]]:
     """Yield the forms of what is at a path, if its field of a schema holds it to a text."""
-    held = [_held_to(name_of(option, state)) for option in options(field)]
+    held = {fields.held(option, state) for option in options(field)}
     if None in held or not held:
         return
+    kept = held.pop() if len(held) == 1 else ""
     for kind in sorted({reader.kinds[taint.source] for taint in data.taints}):
-        yield texts.form_of(kind, path), all(each == "plain" for each in held)
+        yield texts.form_of(kind, path), kept or ""
 
 
-def _held_to(name: str) -> str | None:
-    """Return what the chain of a field lets through: a text, or only what is plain."""
-    package = next((each for each in _PACKAGES if name.startswith(f"{each}.")), None)
-    if package is None or len(name) > _LONGEST:
-        return None
-    parts = [each.removesuffix("()") for each in name[len(package) + 1 :].split(".")]
-    parts = parts[1:] if parts[:1] in (["z"], ["default"], ["Joi"]) else parts
-    if not parts or _OTHER & set(parts) or "array" in parts:
-        return None
-    if parts[0] in _PLAIN or "uuid" in parts or "guid" in parts:
-        return "plain"
-    return "text" if parts[0] in _TEXTUAL else None
-
-
-def _written(known: list[tuple[int, bool]]) -> str:
-    return ",".join(f"{form}{'p' if plain else ''}" for form, plain in known)
+def _written(known: list[tuple[int, str]]) -> str:
+    return ",".join(f"{form}{kept}" for form, kept in known)
 
 
 def learn(kept: str, state: State) -> None:
     """Know of data what a schema has held it to."""
     for each in kept.split(",") if kept else ():
-        plain = each.endswith("p")
-        state.learn(int(each.removesuffix("p")), frozenset(), _ALL if plain else _NO_OBJECT)
+        fields.learn(each, state)
 
 
 def place_of(yes: State | None, state: State) -> Value:
@@ -170,7 +147,7 @@ def place_of(yes: State | None, state: State) -> Value:
     ]
     if not gained:
         return Unknown(CLEAN, "int")
-    return Unknown(CLEAN, _FOUND + _written([(form, True) for form in sorted(gained)]))
+    return Unknown(CLEAN, _FOUND + _written([(form, "p") for form in sorted(gained)]))
 
 
 _NOTHING: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
@@ -185,7 +162,7 @@ def found(value: Value, state: State) -> None:
 def told(value: Value, state: State, *, holds: bool) -> None:
     """Know what it means that a condition on the outcome of a check holds, or does not."""
     if isinstance(value, Unknown):
-        if value.type.startswith(_INVALID) and not holds:
-            learn(value.type.removeprefix(_INVALID), state)
-        elif value.type.startswith(_VALID) and holds:
-            learn(value.type.removeprefix(_VALID), state)
+        if value.type.startswith(fields.INVALID) and not holds:
+            learn(value.type.removeprefix(fields.INVALID), state)
+        elif value.type.startswith(fields.VALID) and holds:
+            learn(value.type.removeprefix(fields.VALID), state)
