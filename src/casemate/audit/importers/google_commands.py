@@ -42,6 +42,8 @@ class Deployed(NamedTuple):
     runtime: str
     trigger: Trigger
     environment: tuple[Variable, ...]
+    retried: bool | None
+    """Whether an event that failed is tried again; None for what no event starts."""
     place: Place
 
 
@@ -87,7 +89,8 @@ def _command(text: str, place: Place, file: str) -> Deployed | None:
         reach = Reach.INTERNAL
     trigger = Trigger(kind=kind, reach=reach, path="/", place=place)
     runtime, given = options.get("runtime", ""), _variables(text, place, file)
-    return Deployed(entry, options.get("source", ""), runtime, trigger, given, place)
+    retried = None if kind == "http" else "retry" in options
+    return Deployed(entry, options.get("source", ""), runtime, trigger, given, retried, place)
 
 
 def _variables(text: str, place: Place, file: str) -> tuple[Variable, ...]:

@@ -168,7 +168,10 @@ def _as_deployed(function: Function, commands: tuple[Deployed, ...]) -> Function
         return function
     widest = max(said, key=lambda each: _WIDTHS.index(each.trigger.reach))
     given = tuple({v.name: v for each in said for v in each.environment}.values())
-    return msgspec.structs.replace(function, triggers=(widest.trigger,), environment=given)
+    settings = {**function.settings, "retried": widest.retried}
+    return msgspec.structs.replace(
+        function, triggers=(widest.trigger,), environment=given, settings=settings
+    )
 
 
 _WIDTHS = (Reach.INTERNAL, Reach.AUTHENTICATED, Reach.UNKNOWN, Reach.PUBLIC)

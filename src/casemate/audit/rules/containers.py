@@ -73,6 +73,22 @@ def _open(f: Function) -> str | None:
     return "everybody who reaches the gateway can call it" if f.reach.value == "public" else None
 
 
+def _undelivered(subject: Subject) -> Iterator[Hit]:
+    """Find deliveries of Knative whose failed events go nowhere."""
+    found = [a for a in subject.application.of_kind("delivery") if a.type in _DELIVERIES]
+    kept = {(a.settings["namespace"], a.name) for a in found if a.settings["dead_letters"]}
+    brokers = {(a.settings["namespace"], a.name) for a in found if a.type == "Broker"}
+    for a in found:
+        of = (a.settings["namespace"], a.settings["broker"])
+        if a.settings["dead_letters"] or (a.type == "Trigger" and of in kept & brokers):
+            continue
+        text_ = f"{a.type} {a.name}: events that keep failing are lost: it has no dead-letter sink"
+        yield Hit(place=a.place, text=text_, subject=f"{a.type} {a.name}")
+
+
+_DELIVERIES = ("Trigger", "Broker", "Subscription")
+
+
 def _gateway(subject: Subject) -> Iterator[Hit]:
     gateway = subject.application.settings.get("gateway") or ""
     if re.match(r"http://(?!127\.|localhost|0\.0\.0\.0|gateway\b|\$)", gateway):
@@ -91,6 +107,16 @@ def _host_files(subject: Subject) -> Iterator[Hit]:
             if path:
                 place = place_of(volumes, number, f.place)
                 yield hit(f, f"it can see {path[:80]} of its machine", place)
+
+
+def _delivered(more: str) -> dict[str, str]:
+    """Return a service of Knative and a trigger that gives it events."""
+    trigger = (
+        "apiVersion: eventing.knative.dev/v1\nkind: Trigger\nmetadata: {name: orders}\nspec:\n"
+        "  broker: default\n"
+        "  subscriber: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: thing}}\n"
+    )
+    return {"service.yaml": service()["service.yaml"] + "---\n" + trigger + more}
 
 
 _rule = entries(Risk.RESPONSIBILITY, "SAS-06", cwe=16, attack="")
@@ -279,5 +305,19 @@ RULES = (
         risk=Risk.PERMISSIONS,
         owasp="SAS-05",
         attack="T1611",
+    ),
+    _rule(
+        "KN-007",
+        "Events that are lost",
+        _S.LOW,
+        "Knative tries an event a few times and then drops it. Events that fail because of an "
+        "attacker, or because of a bug of yours, are gone.",
+        "Set delivery.deadLetterSink of the trigger, or of its broker, and watch what arrives.",
+        _undelivered,
+        _delivered(""),
+        _delivered("  delivery:\n    deadLetterSink: {ref: {apiVersion: v1, kind: Service, name: parked}}\n"),
+        223,
+        risk=Risk.ERRORS,
+        owasp="SAS-10",
     ),
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from casemate.audit.finding import Severity
+from casemate.audit.importers.aws.resource import at
 from casemate.audit.model import Function, Platform
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import (
     EVENTS,
     OUTSIDE,
+    hit,
     of_assets,
     of_functions,
 )
@@ -73,6 +75,36 @@ def _stream_end(asset: object) -> str | None:
     return None
 
 
+def _streams(subject: Subject) -> Iterator[Hit]:
+    """Find streams whose failed records go nowhere: mappings, and events of SAM."""
+    yield from of_assets("mapping", _stream_end)(subject)
+    for f in subject.application.functions:
+        for t in f.triggers if f.platform is Platform.AWS else ():
+            stream = t.kind in ("stream", "table") and "Stream" in t.settings
+            if stream and at(t.settings.get("DestinationConfig"), "OnFailure") is None:
+                text = "records that fail stop the stream or are lost: they have no destination"
+                yield hit(f, text, t.place, f"{f.name} {t.source}")
+
+
+def _groups(subject: Subject) -> Iterator[Hit]:
+    """Find groups of logs without an end: those of functions, and of APIs and the like."""
+    yield from of_functions(_kept_for_ever)(subject)
+    owned = {f.logging.group for f in subject.application.functions}
+    for a in subject.application.of_kind("log-group"):
+        group = a.settings.get("group", "")
+        if a.settings.get("days_said", True) or group in owned or "/aws/lambda/" in group:
+            continue
+        yield Hit(place=a.place, text=f"{a.name}: its logs are kept for ever", subject=a.name)
+
+
+def _retried(subject: Subject) -> Iterator[Hit]:
+    """Find events that are lost: of Lambda, and those that Google Cloud tries once."""
+    yield from of_functions(_lost)(subject)
+    for f in subject.application.functions:
+        if f.platform is Platform.GOOGLE and f.setting("retried") is False:
+            yield hit(f, "an event that fails once is lost without a sign", f.triggers[0].place)
+
+
 _API = "Type: Api\nProperties: {Path: /thing, Method: get}"
 _GROUP = """\
 Logs:
@@ -106,8 +138,8 @@ RULES = (
         why="Lambda tries an event three times and then drops it. Events that fail because "
         "of an attacker, or because of a bug of yours, are gone.",
         fix="Name a DeadLetterQueue or an OnFailure destination, and set an alarm on what "
-        "arrives there.",
-        check=of_functions(_lost),
+        "arrives there. On Google Cloud, deploy with --retry.",
+        check=_retried,
         vulnerable=function(event="Type: Schedule\nProperties: {Schedule: rate(1 hour)}"),
         fixed=function(
             "DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt Dead.Arn}",
@@ -138,7 +170,7 @@ RULES = (
         severity=Severity.LOW,
         why="Logs contain personal data. All of it is there for anybody who breaks in years later.",
         fix="Set RetentionInDays to what investigations and the law require, such as 90.",
-        check=of_functions(_kept_for_ever),
+        check=_groups,
         vulnerable=function("", _GROUP % "LogGroupClass: STANDARD"),
         fixed=function("", _GROUP % "RetentionInDays: 90"),
     ),
@@ -219,7 +251,7 @@ RULES = (
         why="One record that the handler cannot process blocks its shard until the record is "
         "too old. An attacker needs only one.",
         fix="Set DestinationConfig.OnFailure, MaximumRetryAttempts and BisectBatchOnFunctionError.",
-        check=of_assets("mapping", _stream_end),
+        check=_streams,
         vulnerable=function(
             "",
             "Read:\n  Type: AWS::Lambda::EventSourceMapping\n  Properties: {FunctionName: !Ref Thing, EventSourceArn: !GetAtt Table.StreamArn}",

@@ -57,6 +57,29 @@ def _not_dead(subject: Subject) -> Iterator[Hit]:
             )
 
 
+_VISIBLE = 30
+"""Seconds for which a message is not given to others, where the queue says nothing."""
+
+
+def _too_soon(subject: Subject) -> Iterator[Hit]:
+    queues = {each.name: each for each in subject.application.of_kind("queue")}
+    for f in subject.application.functions:
+        for source in dict.fromkeys(t.source for t in f.triggers if t.kind == "queue"):
+            queue = queues.get(source)
+            if queue is None or f.timeout is None:
+                continue
+            said = queue.settings.get("visibility_said", True)
+            seconds = queue.settings["visibility"] if said else _VISIBLE
+            if seconds is not None and seconds < f.timeout:
+                yield Hit(
+                    place=queue.settings.get("visibility_place", queue.place),
+                    text=f"{queue.name}: a message is given again after {seconds:g} s, and "
+                    f"{f.name} may work on it for {f.timeout:g} s",
+                    subject=f"{queue.name} {f.name}",
+                    function=f,
+                )
+
+
 def _other_account(subject: Subject) -> Iterator[Hit]:
     for a in subject.application.of_kind("bucket", "queue", "topic", "secret", "key", "registry"):
         for s in a.policy:
@@ -93,6 +116,19 @@ _OWN = "{AWS: !Ref Reader}"
 _TO_BUCKET = "AWS::S3::BucketPolicy", "Bucket: !Ref Thing"
 _TO_QUEUE = "AWS::SQS::QueuePolicy", "Queues: [!Ref Thing]"
 _TO_TOPIC = "AWS::SNS::TopicPolicy", "Topics: [!Ref Thing]"
+
+
+def _reading(queue: str) -> dict[str, str]:
+    """Return a function that may work for a minute on a message of a queue."""
+    return dict(
+        resource(
+            "AWS::Serverless::Function",
+            "Runtime: python3.13\nHandler: a.b\nTimeout: 60\n"
+            "Events: {Q: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn}}}",
+            f"Jobs:\n  Type: AWS::SQS::Queue\n  {queue}",
+        )
+    )
+
 
 RULES = (
     data_rule(
@@ -337,6 +373,20 @@ RULES = (
             "Runtime: python3.13\nHandler: a.b\nEvents: {Q: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn}}}",
             "Jobs:\n  Type: AWS::SQS::Queue\n  Properties: {RedrivePolicy: {deadLetterTargetArn: !GetAtt Bad.Arn, maxReceiveCount: 3}}\nBad:\n  Type: AWS::SQS::Queue",
         ),
+    ),
+    Rule(
+        id="DATA-033",
+        title="Queue that gives messages twice",
+        risk=Risk.ERRORS,
+        owasp="SAS-10",
+        cwe=362,
+        severity=Severity.LOW,
+        why="While a function still works on a message, another one is given it: orders are made "
+        "and mails are sent twice, and whoever can make it slow can make it so.",
+        fix="Set VisibilityTimeout to six times the timeout of the function, or shorten that.",
+        check=on_aws(_too_soon),
+        vulnerable=_reading("Properties: {VisibilityTimeout: 30}"),
+        fixed=_reading("Properties: {VisibilityTimeout: 360}"),
     ),
     data_rule(
         "DATA-040",

@@ -117,6 +117,8 @@ def _queue(each: Resource) -> Settings:
             or at(_json(each.get("RedrivePolicy")), "deadLetterTargetArn")
         ),
         "visibility": number(each.get("VisibilityTimeout")),
+        "visibility_said": each.get("VisibilityTimeout") is not None,
+        "visibility_place": each.where("VisibilityTimeout"),
         "receives": number(
             each.get("RedrivePolicy", "maxReceiveCount")
             or at(_json(each.get("RedrivePolicy")), "maxReceiveCount")
