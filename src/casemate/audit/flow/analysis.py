@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from casemate.audit.flow import frameworks
+from casemate.audit.flow import entering, frameworks
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.limits import MAX_FRAMES, Limits
 from casemate.audit.flow.parsing import File, Parsed, module_of, parse_all
@@ -177,6 +177,7 @@ class _Run:
     def _pending(self, state: State) -> None:
         """Read the routes that came up."""
         reader = self._reader
+        guards = [p for p in reader.pending if p.decorator.endswith(".before_request")]
         while reader.pending:
             pending = reader.pending.pop(0)
             file = self._files.files.get(module_of(pending.entry.path))
@@ -190,10 +191,14 @@ class _Run:
             self._done.add(key)
             self._routes.add((pending.entry.path, pending.entry.name))
             reader.entry, reader.route = pending.entry, pending
-            self._run(file, pending, state.copy())
+            owner = pending.decorator.rpartition(".")[0]
+            before = [g.function for g in guards if g is not pending and _is_of(g, owner, pending)]
+            self._run(file, pending, state.copy(), before)
             reader.route = None
 
-    def _run(self, file: File, pending: Pending, state: State) -> None:
+    def _run(
+        self, file: File, pending: Pending, state: State, before: Sequence[Value] = ()
+    ) -> None:
         reader = self._reader
         reader.entry, reader.texts, reader.narrow = pending.entry, set(), {}
         inner = pending.function
@@ -204,6 +209,9 @@ class _Run:
         reader.frame = Frame(function.module, reader.path_of(function.module), function.scope, "")
 
         def read() -> None:
+            for guard in before[:_MAX_BEFORE]:
+                if isinstance(guard, Func):
+                    entering.passed(reader, guard, state)
             given = frameworks.arguments(reader, pending, function, bound, state)
             value = reader.call(inner, given, state, function.node)
             self._answered(pending, value, state, function.node)
@@ -245,6 +253,16 @@ class _Run:
         taints = contexts.harmful("markup", value, state, self._reader.kinds)
         if taints:
             self._reader.report("markup", "the answer", taints, node)
+
+
+_MAX_BEFORE = 4
+"""Functions that are read again before each route."""
+
+
+def _is_of(guard: Pending, owner: str, pending: Pending) -> bool:
+    """Tell whether a function runs before a route: both are of one application, in one file."""
+    same = guard.entry.path == pending.entry.path
+    return same and bool(owner) and guard.decorator == f"{owner}.before_request"
 
 
 def _says_no_page(answer: Value, state: State) -> bool:

@@ -22,6 +22,7 @@ from casemate.audit.flow.values import (
     Value,
     few,
     join,
+    options,
     shallow,
     truth,
     with_taints,
@@ -65,6 +66,15 @@ def deciding(
     yes = [way for way, value in ways if truth(value) is not False]
     no = [way for way, value in ways if truth(value) is not True]
     return merged([way.copy() for way in yes]), merged(no)
+
+
+def passed(reader: Reader, function: Func, state: State) -> None:
+    """Read what runs before a route: where it answers by itself, the route is not called."""
+    ways = _run(reader, function, Arguments(), state, function.node)
+    kept = [way for way, value in ways or () if NONE in options(value)]
+    after = merged(kept)
+    if after is not None:
+        state.become(after)
 
 
 def _run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from casemate.audit.flow import models
+from casemate.audit.flow import dependencies, models
 from casemate.audit.flow.library import sources
 from casemate.audit.flow.ports import Arguments, Pending, Reader
 from casemate.audit.flow.results import Entry
@@ -133,6 +133,11 @@ def routed(
         pending.html = _answers_pages(reader, target, call, state)
         pending.shown = not _asked_by_scripts(name, call)
         pending.decorator = ast.unparse(target)
+        pending.before = _before(call)
+        return pending
+    if name == "before_request" and is_method and call is None:
+        pending = _pending(reader, value, node, "http", "route", "")
+        pending.decorator = ast.unparse(target)
         return pending
     if name in _VIEWS and not reader.frame.owner:
         return _pending(reader, value, node, "http", "view", "")
@@ -161,6 +166,13 @@ def _is_route(reader: Reader, target: ast.expr, pattern: str | None, state: Stat
     if name in _ALWAYS:
         return True
     return pattern is not None and (pattern.startswith(("/", "^")) or pattern == "")
+
+
+def _before(call: ast.Call) -> tuple[ast.Call, ...]:
+    """Return what a route depends on beside its parameters: `dependencies=[Depends(f)]`."""
+    listed = next((each.value for each in call.keywords if each.arg == "dependencies"), None)
+    items = listed.elts if isinstance(listed, (ast.List, ast.Tuple)) else []
+    return tuple(each for each in items if isinstance(each, ast.Call))
 
 
 _OF_SCRIPTS = frozenset(("put", "patch", "delete"))
@@ -269,6 +281,8 @@ def arguments(
         for number, each in enumerate(names[:2]):
             out.places.append(_event(reader, entry, each, number))
         return out
+    for call in pending.before:
+        _depended(reader, pending, call, None, state)
     for number, each in enumerate(names):
         is_first = number == 0 and shape in ("view", "cloud-http")
         if is_first or each.arg in _REQUEST_NAMES or _is_request(each):
@@ -307,8 +321,14 @@ def _parameter(
     name = parameter.arg
     kind = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
     kind = kind.removesuffix(" | None").removeprefix("Optional[").removesuffix("]")
-    if name in _NOT_DATA or kind in _CLEAN_TYPES or _is_dependency(parameters, parameter):
+    if name in _NOT_DATA or kind in _CLEAN_TYPES:
         return ANYTHING
+    depended = dependencies.dependency_of(parameters, parameter)
+    if depended is not None:
+        return _depended(reader, pending, depended, parameter.annotation, state)
+    converted = dependencies.converter(reader.patterns(pending.entry.name), name)
+    if converted in ("int", "uuid") and pending.entry.shape == "view":
+        return Unknown(CLEAN, "int")
     if any(f"{each}{name}>" in pending.pattern for each in _CONVERTERS):
         return Unknown(CLEAN, "int")
     if f"{{{name}:int}}" in pending.pattern or kind.startswith(("Literal", "Annotated[int")):
@@ -321,7 +341,26 @@ def _parameter(
         if isinstance(model, Class):
             reader.texts |= {f"{name}.{field}" for field in model.texts}
             reader.narrow.update(models.limited(made, name, state))
-    return sources.begin(reader, pending.entry.event, name, parameter)
+    value = sources.begin(reader, pending.entry.event, name, parameter)
+    dependencies.limited(parameters, parameter, value, state)
+    return dependencies.words(value, state) if converted == "slug" else value
+
+
+def _depended(
+    reader: Reader,
+    pending: Pending,
+    call: ast.Call,
+    annotation: ast.expr | None,
+    state: State,
+) -> Value:
+    """Return what a framework makes of a function or class for a parameter."""
+
+    def given(parameters: ast.arguments, parameter: ast.arg) -> Value:
+        if parameter.arg in _REQUEST_NAMES or _is_request(parameter):
+            return Unknown(CLEAN, "request", parameter.arg)
+        return _parameter(reader, pending, parameters, parameter, state)
+
+    return dependencies.made(reader, call, annotation, state, given)
 
 
 def is_text(annotation: str) -> bool:
@@ -332,17 +371,6 @@ def is_text(annotation: str) -> bool:
             plain = plain.removeprefix(before).removesuffix("]").partition(",")[0]
     plain = plain.removesuffix(" | None").strip("'\"").rpartition(".")[2]
     return plain in _TEXT_TYPES or plain.startswith("constr(")
-
-
-def _is_dependency(parameters: ast.arguments, parameter: ast.arg) -> bool:
-    """Return whether a framework makes the value of a parameter: `x = Depends(...)`."""
-    every = [*parameters.posonlyargs, *parameters.args]
-    defaults = dict(zip(reversed(every), reversed(parameters.defaults), strict=False))
-    default = defaults.get(parameter)
-    text = ast.unparse(default) if default is not None else ""
-    if parameter.annotation is not None:
-        text += " " + ast.unparse(parameter.annotation)
-    return "Depends(" in text or "Security(" in text
 
 
 # -- finding entries -------------------------------------------------------------------------------

@@ -76,6 +76,8 @@ class Pending:
     """Whether a link or a form can make a browser ask for it, and show what comes."""
     html: bool = True
     """Whether a text that is returned is a page."""
+    before: tuple[ast.Call, ...] = ()
+    """What it depends on beside its parameters."""
 
 
 class Reader(Protocol):
@@ -150,6 +152,10 @@ class Reader(Protocol):
         self, node: ast.Call, state: State
     ) -> tuple[State | None, State | None] | None:
         """Return the same for a call of a function of the code; None if it is no such call."""
+        ...
+
+    def patterns(self, view: str) -> list[str]:
+        """Return the paths by which views of a name are called."""
         ...
 
     def load(self, name: str, state: State, node: ast.AST) -> Value:

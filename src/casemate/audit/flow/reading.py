@@ -8,11 +8,13 @@ from __future__ import annotations
 import ast
 import itertools
 import time
+from functools import cached_property
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from casemate.audit.flow import (
     calls,
+    dependencies,
     comprehensions,
     conditions,
     containers,
@@ -60,6 +62,11 @@ class Files:
             for end in range(1, len(parts)):
                 for start in range(end):
                     self._packages.add(".".join(parts[start:end]))
+
+    @cached_property
+    def patterns(self) -> dict[str, list[str]]:
+        """The paths of views, by their names."""
+        return dependencies.patterns_of(each.tree for each in self.files.values())
 
     def find(self, name: str, near: str) -> str | None:
         """Return the module that `import name` means in a module; the nearest one of several."""
@@ -177,6 +184,10 @@ class CodeReader:
     ) -> tuple[State | None, State | None] | None:
         """Return the same for a call of a function of the code; None if it is no such call."""
         return entering.deciding(self, node, state)
+
+    def patterns(self, view: str) -> list[str]:
+        """Return the paths by which views of a name are called."""
+        return self.files.patterns.get(view, [])
 
     def load(self, name: str, state: State, node: ast.AST) -> Value:
         """Return what a name stands for."""

@@ -81,7 +81,9 @@ def _streams(subject: Subject) -> Iterator[Hit]:
     for f in subject.application.functions:
         for t in f.triggers if f.platform is Platform.AWS else ():
             stream = t.kind in ("stream", "table") and "Stream" in t.settings
-            if stream and at(t.settings.get("DestinationConfig"), "OnFailure") is None:
+            kept = at(t.settings.get("DestinationConfig"), "OnFailure")
+            kept = kept or at(t.settings.get("destinations"), "onFailure")
+            if stream and kept is None:
                 text = "records that fail stop the stream or are lost: they have no destination"
                 yield hit(f, text, t.place, f"{f.name} {t.source}")
 
