@@ -153,7 +153,7 @@ _NO_OBJECTS = frozenset(("deserialisation",))
 def by_verification(name: str, receiver: Value | None, given: Arguments, state: State) -> None:
     """Learn from `public_key.verify(signature, x)` of `cryptography`, which raises otherwise."""
     asymmetric = name.startswith("cryptography.hazmat.primitives.") and name.endswith(".verify")
-    if not asymmetric or len(given.places) < 2 or (receiver is not None and state.deep(receiver)):  # noqa: PLR2004
+    if not asymmetric or len(given.places) < 2 or (receiver is not None and state.deep(receiver)):
         return
     for taint in state.deep(given.places[1]):
         state.learn(taint.forms[0], NOTHING, _NO_OBJECTS)

@@ -100,9 +100,7 @@ def _arguments(reader: Reader, option: Value, function: Func, given: Parameter) 
         reader.frame = outer
 
 
-def limited(
-    parameters: ast.arguments, parameter: ast.arg, value: Value, state: State
-) -> None:
+def limited(parameters: ast.arguments, parameter: ast.arg, value: Value, state: State) -> None:
     """Know what `x: str = Query(pattern="^[a-z]+$")` lets through."""
     for call in said_of(parameters, parameter):
         for each in call.keywords if _called(call) in _ASKING else ():
@@ -119,9 +117,7 @@ def learn(value: Value, without: frozenset[str], state: State) -> None:
 
 def converter(patterns: Iterable[str], name: str) -> str:
     """Return what every path of a view has for a parameter: `int`, `slug`; or nothing."""
-    found = {
-        kind for pattern in patterns for kind, of in _CONVERTED.findall(pattern) if of == name
-    }
+    found = {kind for pattern in patterns for kind, of in _CONVERTED.findall(pattern) if of == name}
     return found.pop() if len(found) == 1 else ""
 
 
@@ -136,7 +132,7 @@ def patterns_of(trees: Iterable[ast.Module]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for tree in trees:
         for node in walk(tree):
-            if not isinstance(node, ast.Call) or len(node.args) < 2:  # noqa: PLR2004
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
                 continue
             text = getattr(node.args[0], "value", None)
             if _called(node) == "path" and isinstance(text, str):

@@ -8,16 +8,16 @@ from __future__ import annotations
 import ast
 import itertools
 import time
-from functools import cached_property
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from casemate.audit.flow import (
     calls,
-    dependencies,
     comprehensions,
     conditions,
     containers,
+    dependencies,
     entering,
     expressions,
     names,

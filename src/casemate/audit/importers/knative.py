@@ -36,8 +36,7 @@ class Knative:
     def recognises(self, source: Source) -> bool:
         """Tell whether any document is a service, or it is the file of a function."""
         return any(
-            _is_service(each) or _is_func(each) or _is_delivering(each)
-            for each in source.documents
+            _is_service(each) or _is_func(each) or _is_delivering(each) for each in source.documents
         )
 
     def inner(self, source: Source, workspace: Workspace) -> Iterable[str]:

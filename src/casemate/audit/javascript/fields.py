@@ -156,7 +156,9 @@ _OF_REQUEST = {
 def of_route(name: str, given: list[Value], state: State) -> frozenset[tuple[str, str]]:
     """Return what the schema of a route of Fastify holds parts of a request to."""
     options = thing_of(given[1], state) if name.startswith("fastify") and len(given) > 1 else None
-    schema = thing_of(options.known.get("schema", ANYTHING), state) if isinstance(options, Mapping) else None
+    if not isinstance(options, Mapping):
+        return frozenset()
+    schema = thing_of(options.known.get("schema", ANYTHING), state)
     if not isinstance(schema, Mapping):
         return frozenset()
     return frozenset(
@@ -166,7 +168,9 @@ def of_route(name: str, given: list[Value], state: State) -> frozenset[tuple[str
     )
 
 
-def parts_of(schema: Value, state: State, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+def parts_of(
+    schema: Value, state: State, path: str = "", depth: int = 0
+) -> Iterator[tuple[str, str]]:
     """Yield the paths that a JSON Schema holds to something, and to what."""
     thing = thing_of(schema, state)
     if not isinstance(thing, Mapping) or depth > _DEEPEST:

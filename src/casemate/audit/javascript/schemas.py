@@ -42,7 +42,8 @@ def used(
     reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State, node: Node
 ) -> Value | None:
     """Return what a call on a schema gives; None if it is no schema, or its fields are unknown."""
-    package = next((each for each in fields.PACKAGES if name.startswith((f"{each}.", f"{each}()"))), None)
+    begins = ((each, (f"{each}.", f"{each}()")) for each in fields.PACKAGES)
+    package = next((each for each, begin in begins if name.startswith(begin)), None)
     method = name.rpartition(".")[2]
     thing = thing_of(receiver, state) if receiver is not None else None
     if isinstance(thing, Instance) and thing.type == fields.FIELD:

@@ -315,7 +315,9 @@ RULES = (
         "Set delivery.deadLetterSink of the trigger, or of its broker, and watch what arrives.",
         _undelivered,
         _delivered(""),
-        _delivered("  delivery:\n    deadLetterSink: {ref: {apiVersion: v1, kind: Service, name: parked}}\n"),
+        _delivered(
+            "  delivery:\n    deadLetterSink: {ref: {apiVersion: v1, kind: Service, name: parked}}\n"
+        ),
         223,
         risk=Risk.ERRORS,
         owasp="SAS-10",

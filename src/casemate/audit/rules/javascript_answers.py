@@ -149,9 +149,7 @@ def _name(key: Node) -> str | None:
     return key.text if key.text else text_of(key)
 
 
-def _tells(
-    file: ScriptFile, value: Node, names: dict[str, str], *, within: bool = False
-) -> str:
+def _tells(file: ScriptFile, value: Node, names: dict[str, str], *, within: bool = False) -> str:
     """Return whether an expression has the text of an error in it, or its trace, or nothing."""
     found = ""
     todo: list[tuple[Node, bool]] = [(value, False)]

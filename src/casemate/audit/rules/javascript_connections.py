@@ -92,20 +92,27 @@ def _wrong(file: ScriptFile, name: str, options: Node) -> str | None:
     if any(kid.kind == "spread_element" for kid in options.kids) or _is_near(options):
         return None
     given_to = name.partition("()")[0]
-    if _DRIVERS.match(given_to) and _says(options, "false", "ssl", "tls"):
-        return "encryption of the database is switched off"
-    if _KAFKA.match(name) and property_of(options, "sasl") is not None:
-        return "the password of Kafka is sent in clear text" if _unset(options, "ssl") else None
-    if _MAIL.match(name) and _says(options, "true", "ignoreTLS"):
-        return "mail is sent with its password in clear text"
-    host = text_of(property_of(options, "host"))
     secret = any(property_of(options, each) is not None for each in _SECRETS)
-    if _CACHES.match(given_to) and secret and is_far(host) and _unset(options, "tls", "socket"):
-        return "the password of Redis is sent in clear text"
-    ftp = _FILES.search(name) and any(v.startswith("basic-ftp") for v in file.imported.values())
-    if ftp and secret and _unset(options, "secure"):
-        return "FTP is signed in to with its password in clear text"
-    return None
+    far = is_far(text_of(property_of(options, "host")))
+    files = any(v.startswith("basic-ftp") for v in file.imported.values())
+    wrong = {
+        "encryption of the database is switched off": _DRIVERS.match(given_to)
+        and _says(options, "false", "ssl", "tls"),
+        "the password of Kafka is sent in clear text": _KAFKA.match(name)
+        and property_of(options, "sasl") is not None
+        and _unset(options, "ssl"),
+        "mail is sent with its password in clear text": _MAIL.match(name)
+        and _says(options, "true", "ignoreTLS"),
+        "the password of Redis is sent in clear text": _CACHES.match(given_to)
+        and secret
+        and far
+        and _unset(options, "tls", "socket"),
+        "FTP is signed in to with its password in clear text": _FILES.search(name)
+        and files
+        and secret
+        and _unset(options, "secure"),
+    }
+    return next((text for text, found in wrong.items() if found), None)
 
 
 def _is_near(options: Node) -> bool:

@@ -30,7 +30,9 @@ _CONFIGURATION = (
     *(".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".sh", ".bash", ".env", ".json", ".tf"),
     *(".mk", ".properties", ".service", ".rc", ".xml"),
 )
-_CONFIGURING = re.compile(r"(?:Dockerfile|Containerfile|Procfile|Makefile|Justfile|\.[\w-]+rc)[\w.-]*")
+_CONFIGURING = re.compile(
+    r"(?:Dockerfile|Containerfile|Procfile|Makefile|Justfile|\.[\w-]+rc)[\w.-]*"
+)
 _LISTING = re.compile(r"(?:package|composer|manifest)(?:-lock)?\.json|.*\.lock|Pipfile\.lock")
 _MAX_BYTES = 256 * 1024
 """Of a file of settings; longer ones are data."""
@@ -43,12 +45,11 @@ _WORD = re.compile(r"[@A-Za-z_][\w./@-]{0,200}")
 _DOTTED = re.compile(r"[A-Za-z_]\w{0,100}(?:\.[A-Za-z_]\w{0,100}){0,20}")
 _IMPORTED = re.compile(r"^[\s\"]{0,40}(?:import|from|cimport)\s{1,4}([A-Za-z_][\w.]{0,200})", re.M)
 _VIA = re.compile(r"#\s{0,4}(?:via)?\s{0,4}(.{0,200})")
-_GENERIC = frozenset(
-    """
+_GENERIC_WORDS = """
     python py lib client sdk api core utils tools django flask fastapi aws google azure cloud node
     the for and web http async aio extra extras plugin kit server common service data simple
-    """.split()
-)
+"""
+_GENERIC = frozenset(_GENERIC_WORDS.split())
 _FEW = 3
 """So many packages that others bring along, and that no code imports, are in no list of people."""
 
@@ -82,7 +83,8 @@ def _scope(subject: Subject, file: str, endings: tuple[str, ...]) -> tuple[str, 
     shared = any(
         _names(subject.workspace.text(each) or "", file)
         for each in subject.workspace.files
-        if each != file and re.fullmatch(r"requirements[\w.-]{0,40}\.(?:txt|in)", each.rpartition("/")[2])
+        if each != file
+        and re.fullmatch(r"requirements[\w.-]{0,40}\.(?:txt|in)", each.rpartition("/")[2])
     )
     every = tuple(e for e in subject.workspace.files if e.endswith(endings))
     return beside if beside and own and not shared and "layer" not in folder.lower() else every
@@ -207,22 +209,21 @@ class _Python:
         name = dependency.name
         if dependency.origin or not re.fullmatch(r"[a-z0-9-]+", name):
             return True
-        if name in known.STARTED or name.startswith(known.UNIMPORTED) or name.endswith("-stubs"):
-            return True
-        if not self._via.get(name, True) or self._is_named(name):
+        if _is_tool(name) or not self._via.get(name, True) or self._is_named(name):
             return True
         if name in known.SERVERS:
             return not self._has_own_server
+        if self._is_needed(name) or (name in known.BROUGHT_ALONG and len(self._listed) > 1):
+            return True
+        famous = name in known.OTHER_NAMES or name in known.OF_ITS_NAME
+        return not famous and (bool(self._others) or self._is_alike(name))
+
+    def _is_needed(self, name: str) -> bool:
+        """Tell whether something else that is used needs a package, unimported."""
         users = known.USED_BY.get(name, frozenset())
         if "*" in users or users & (self._tops | self._words):
             return True
-        if users & {each.replace("-", "_") for each in self._listed if self._is_named(each)}:
-            return True
-        if name in known.BROUGHT_ALONG and len(self._listed) > 1:
-            return True
-        if name in known.OTHER_NAMES or name in known.OF_ITS_NAME:
-            return False
-        return bool(self._others) or self._is_alike(name)
+        return bool(users & {e.replace("-", "_") for e in self._listed if self._is_named(e)})
 
     def _is_named(self, name: str) -> bool:
         modules = _modules(name)
@@ -233,7 +234,7 @@ class _Python:
 
     def _is_alike(self, name: str) -> bool:
         """Tell whether something that is imported or named may be a part of a package."""
-        parts = [e for e in name.split("-") if len(e) > 2 and e not in _GENERIC]  # noqa: PLR2004
+        parts = [e for e in name.split("-") if len(e) > 2 and e not in _GENERIC]
         if not parts:
             return True
         near = {each.lower() for each in (*self._tops, *self._texts)}
@@ -257,6 +258,12 @@ _BROUGHT = frozenset(
     )
 )
 """Modules that packages with other names than an unknown one bring."""
+
+
+def _is_tool(name: str) -> bool:
+    if name in known.STARTED or name.endswith("-stubs"):
+        return True
+    return name.startswith(known.UNIMPORTED)
 
 
 def _modules(name: str) -> tuple[str, ...]:
@@ -289,7 +296,7 @@ def _loads_any(nodes: Iterable[ast.AST]) -> bool:
 
 def _words_of(value: object) -> Iterator[str]:
     """Yield what a text may name: a module, a program, a driver in an address."""
-    if not isinstance(value, str) or not 1 < len(value) <= 300:  # noqa: PLR2004
+    if not isinstance(value, str) or not 1 < len(value) <= 300:
         return
     words = _SCHEME.sub(r"\1 ", value).split()
     for at, word in enumerate(words):
@@ -328,7 +335,9 @@ class _Node:
             return True
         if name in self._used or name in known.NODE_STARTED:
             return True
-        if name.startswith(known.NODE_UNIMPORTED) or re.search(r"-(?:plugin|loader|preset)\b", name):
+        if name.startswith(known.NODE_UNIMPORTED) or re.search(
+            r"-(?:plugin|loader|preset)\b", name
+        ):
             return True
         return bool(known.NODE_USED_BY.get(name, frozenset()) & (self._used | self._listed))
 

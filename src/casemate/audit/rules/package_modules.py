@@ -140,8 +140,7 @@ def _with(table: str) -> dict[str, frozenset[str]]:
 USED_BY = _with(_WITH)
 """Modules that use a package which the code of an application need not import."""
 
-BROUGHT_ALONG = frozenset(
-    """
+_BROUGHT_ALONG = """
     annotated-types anyio appdirs argcomplete asgiref asn1crypto async-timeout attrs billiard
     aiohappyeyeballs aiosignal blinker botocore certifi cffi charset-normalizer click contourpy cycler
     colorama decorator deprecated distlib distro docutils et-xmlfile exceptiongroup filelock fonttools
@@ -156,49 +155,101 @@ BROUGHT_ALONG = frozenset(
     sniffio sortedcontainers soupsieve sqlparse starlette stack-data threadpoolctl tokenizers tomli
     toolz tornado traitlets typing-extensions typing-inspect typing-inspection tzdata tzlocal
     uritemplate urllib3 vine wcwidth webencodings websockets werkzeug wheel wrapt yarl zipp zope-interface
-    """.split()
-)
+"""
+BROUGHT_ALONG = frozenset(_BROUGHT_ALONG.split())
 """What is mostly there because other packages need it: nobody has asked for it."""
 
-SERVERS = frozenset(
-    "gunicorn uvicorn hypercorn daphne waitress granian uwsgi gevent meinheld bjoern".split()
-)
+_SERVERS = "gunicorn uvicorn hypercorn daphne waitress granian uwsgi gevent meinheld bjoern"
+SERVERS = frozenset(_SERVERS.split())
 """What is started by a command. Where it is not told here which, a host may start it."""
 
-STARTED = frozenset(
-    """
+_STARTED = """
     awslambdaric functions-framework ddtrace datadog-lambda newrelic newrelic-lambda lumigo-tracer
     elastic-apm pip setuptools wheel build hatch hatchling poetry poetry-core pdm uv twine tox nox
     ipython ipdb ipykernel jupyter jupyterlab notebook black ruff isort mypy pylint pyright coverage
     bandit safety pip-audit pre-commit pytest moto cython supervisor circus honcho watchdog
     zappa chalice awscli aws-sam-cli awsebcli crhelper casemate pyinstaller nuitka debugpy debugpy-run
     watchtower scalene py-spy memory-profiler setproctitle certifi truststore pip-system-certs
-    """.split()
-)
+"""
+STARTED = frozenset(_STARTED.split())
 """What is run beside the code, or by the platform."""
 
 UNIMPORTED = (
-    *("types-", "pytest-", "flake8", "mypy-", "sphinx", "mkdocs", "setuptools-", "hatch-", "poetry-"),
-    *("opentelemetry-", "aws-opentelemetry-", "jupyter", "keyrings-", "pylint-", "nvidia-", "tree-sitter-"),
-    *("apache-airflow-", "dbt-", "en-core-", "celery-", "sqlalchemy-", "pandas-stubs", "backports-"),
+    *(
+        "types-",
+        "pytest-",
+        "flake8",
+        "mypy-",
+        "sphinx",
+        "mkdocs",
+        "setuptools-",
+        "hatch-",
+        "poetry-",
+    ),
+    *(
+        "opentelemetry-",
+        "aws-opentelemetry-",
+        "jupyter",
+        "keyrings-",
+        "pylint-",
+        "nvidia-",
+        "tree-sitter-",
+    ),
+    *(
+        "apache-airflow-",
+        "dbt-",
+        "en-core-",
+        "celery-",
+        "sqlalchemy-",
+        "pandas-stubs",
+        "backports-",
+    ),
 )
 """Beginnings of names of what is found by its entry points, or is for tools alone."""
 
 NODE_UNIMPORTED = (
-    *("@types/", "@babel/", "babel-", "eslint", "@eslint/", "postcss", "webpack", "@swc/", "rollup"),
-    *("serverless-", "@serverless/", "prettier", "stylelint", "karma", "grunt", "gulp", "vite", "@vitejs/"),
-    *("esbuild", "@rollup/", "@nestjs/platform-", "@opentelemetry/", "@next/", "jest", "ts-", "@tailwindcss/"),
+    *(
+        "@types/",
+        "@babel/",
+        "babel-",
+        "eslint",
+        "@eslint/",
+        "postcss",
+        "webpack",
+        "@swc/",
+        "rollup",
+    ),
+    *(
+        "serverless-",
+        "@serverless/",
+        "prettier",
+        "stylelint",
+        "karma",
+        "grunt",
+        "gulp",
+        "vite",
+        "@vitejs/",
+    ),
+    *(
+        "esbuild",
+        "@rollup/",
+        "@nestjs/platform-",
+        "@opentelemetry/",
+        "@next/",
+        "jest",
+        "ts-",
+        "@tailwindcss/",
+    ),
 )
-NODE_STARTED = frozenset(
-    """
+_NODE_STARTED = """
     typescript tslib tsx nodemon pm2 husky core-js regenerator-runtime source-map-support cross-env
     concurrently rimraf npm-run-all dotenv-cli prisma sharp-cli bufferutil utf-8-validate encoding
     tailwindcss autoprefixer sass less turbo lerna nx node npm yarn pnpm pino-pretty newrelic dd-trace
     datadog-lambda-js aws-lambda-ric serverless aws-cdk aws-cdk-lib parcel @parcel/core forever nan node-gyp
     node-addon-api node-pre-gyp prebuild-install react-scripts next nuxt gatsby @functions-framework
     @google-cloud/functions-framework env-cmd mocha chai vitest
-    """.split()
-)
+"""
+NODE_STARTED = frozenset(_NODE_STARTED.split())
 _NODE_WITH = """
     pg pg-native pg-hstore mysql mysql2 mariadb sqlite3 better-sqlite3 tedious oracledb mssql
         : knex typeorm sequelize sequelize-typescript objection bookshelf @mikro-orm/core drizzle-orm @nestjs/typeorm @nestjs/sequelize strapi @strapi/strapi

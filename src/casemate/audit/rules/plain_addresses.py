@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PASS = r"(?:[^@/\s\"']{0,200}@)?"
+_USER = r"(?:[^@/\s\"']{0,200}@)?"
 _NEAR = (
     r"(?!localhost|127\.|0\.0\.0\.0|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|host\.docker"
     r"|169\.254\.|[a-z0-9_-]+(?::\d+)?(?:[/?,]|$)"
@@ -13,13 +13,15 @@ _NEAR = (
 """A host that is neither this machine, nor in a private network, nor a name without a domain."""
 _OTHERS = "ws|ftp|ldap|redis|amqp|mqtt|smtp|stomp|tcp"
 PLAIN_WEB = re.compile(rf"^http://{_NEAR}", re.I)
-PLAIN_SERVER = re.compile(rf"^(?P<scheme>{_OTHERS})://{_PASS}(?P<host>{_NEAR})(?P<port>:\d+)?", re.I)
+PLAIN_SERVER = re.compile(
+    rf"^(?P<scheme>{_OTHERS})://{_USER}(?P<host>{_NEAR})(?P<port>:\d+)?", re.I
+)
 _SWITCHED_OFF = re.compile(
     r"^[a-z][\w+.-]{1,40}://.{0,400}[?&](?:sslmode=(?:disable|allow|prefer)\b|ssl_?mode=DISABLED\b"
     r"|(?:ssl|tls|usessl|encrypt)=(?:false|0|disabled?)\b)|\bsslmode=disable\b",
     re.I,
 )
-_HOST = re.compile(rf"(?:://{_PASS}|\bhost=){_NEAR}", re.I)
+_HOST = re.compile(rf"(?:://{_USER}|\bhost=){_NEAR}", re.I)
 _HOST_ALONE = re.compile(rf"^{_NEAR}", re.I)
 _UPGRADED = ("ldap", "smtp")
 """What begins without encryption and may change to it: StartTLS."""

@@ -77,9 +77,9 @@ def _settings(file: PythonFile) -> Found:
                     given[name] = node.value
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                name, off = getattr(key, "value", None), getattr(value, "value", None)
-                if (name, off) in _OFF_IN_DICTIONARIES:
-                    yield value, f"encryption is switched off: {name} is {off}"
+                said, off = getattr(key, "value", None), getattr(value, "value", None)
+                if isinstance(said, str) and (said, off) in _OFF_IN_DICTIONARIES:
+                    yield value, f"encryption is switched off: {said} is {off}"
     for begin in ("EMAIL", "MAIL"):
         password = given.get(f"{begin}_HOST_PASSWORD") or given.get(f"{begin}_PASSWORD")
         tls, other = given.get(f"{begin}_USE_TLS"), given.get(f"{begin}_USE_SSL")
@@ -223,12 +223,11 @@ def _sessions(file: PythonFile, nodes: list[ast.AST]) -> Found:
     if not made:
         return
     calls = [each for each in nodes if isinstance(each, ast.Call)]
-    for target, (call, kind) in made.items():
+    methods = [(ast.unparse(c.func.value), c.func.attr, c) for c in calls if _is_method(c)]  # type: ignore[attr-defined]
+    for name, (call, kind) in made.items():
         secret, closing, text = _SESSIONS[kind]
-        own = [c for c in calls if isinstance(c.func, ast.Attribute)]
-        own = [c for c in own if ast.unparse(c.func.value) == target]  # type: ignore[attr-defined]
-        named = {c.func.attr: c for c in own}  # type: ignore[attr-defined]
-        passed = any(ast.unparse(a) == target for c in calls for a in c.args)
+        named = {method: c for owner, method, c in methods if owner == name}
+        passed = any(ast.unparse(a) == name for c in calls for a in c.args)
         login = named.get(secret)
         if login is None or passed or closing & set(named) or _is_near(call):
             continue
@@ -239,6 +238,10 @@ def _sessions(file: PythonFile, nodes: list[ast.AST]) -> Found:
         elif len(login.args) + len(login.keywords) > 1:
             yield call, text
     yield from _directories(file, nodes)
+
+
+def _is_method(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute)
 
 
 _SESSIONS = {

@@ -37,7 +37,10 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     for node in file.nodes:
         if isinstance(node, ast.Assign) and is_value(node.value, True):
             for target in node.targets:
-                if settings and getattr(target, "id", "") in ("DEBUG", "DEBUG_PROPAGATE_EXCEPTIONS"):
+                if settings and getattr(target, "id", "") in (
+                    "DEBUG",
+                    "DEBUG_PROPAGATE_EXCEPTIONS",
+                ):
                     yield node, "Django's debugging is on: errors answer with source and settings"
                 if (
                     isinstance(target, ast.Attribute)

@@ -98,34 +98,22 @@ class _Texts:
         todo: list[ast.expr | None] = [value]
         while todo:
             node = todo.pop()
-            if isinstance(node, ast.Name):
-                if node.id in self.names:
-                    return True
-            elif isinstance(node, ast.Attribute):
-                if node.attr in ("args", "message") and getattr(node.value, "id", "") == self._name:
-                    return True
-            elif isinstance(node, ast.FormattedValue):
-                if self._is_error(node.value):
-                    return True
-                todo.append(node.value)
-            elif isinstance(node, ast.Call):
-                if self._called(node):
-                    return True
-                todo += self._through(node)
-            elif isinstance(node, ast.BinOp):
-                right = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
-                if isinstance(node.op, ast.Mod) and any(map(self._is_error, right)):
-                    return True
-                todo += [node.left, *right]
-            elif isinstance(node, ast.IfExp):
-                todo += [node.body, node.orelse]
-            elif isinstance(node, (ast.Dict, ast.BoolOp, ast.JoinedStr)):
-                todo += node.values
-            elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-                todo += node.elts
-            elif isinstance(node, (ast.Subscript, ast.Starred, ast.Await)):
-                todo.append(node.value)
+            if node is not None and self._is_text(node):
+                return True
+            todo += _parts(node)
         return False
+
+    def _is_text(self, node: ast.expr) -> bool:
+        """Tell whether an expression is a text of the exception by itself."""
+        if isinstance(node, ast.Name):
+            return node.id in self.names
+        if isinstance(node, ast.Attribute):
+            return node.attr in ("args", "message") and self._is_error(node.value)
+        if isinstance(node, ast.FormattedValue):
+            return self._is_error(node.value)
+        if isinstance(node, ast.BinOp):
+            return isinstance(node.op, ast.Mod) and any(map(self._is_error, _right(node)))
+        return isinstance(node, ast.Call) and self._called(node)
 
     def _is_error(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Name) and node.id == self._name
@@ -134,15 +122,38 @@ class _Texts:
         """Tell whether a call is given the exception and gives back its text."""
         called = _last(call)
         given = [*enumerate(call.args), *((k.arg, k.value) for k in call.keywords)]
-        own = self._tellers.get(called, set()) if isinstance(call.func, ast.Name) else set[int | str]()
+        own = (
+            self._tellers.get(called, set())
+            if isinstance(call.func, ast.Name)
+            else set[int | str]()
+        )
         whole = called in ("str", "repr", "format")
         return any((whole or key in own) and self._is_error(value) for key, value in given)
 
-    def _through(self, call: ast.Call) -> list[ast.expr]:
-        if _last(call) not in _TEXTS:
+
+def _right(node: ast.BinOp) -> list[ast.expr]:
+    return node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+
+
+def _parts(node: ast.expr | None) -> list[ast.expr]:
+    """Return what of an expression is in what it gives."""
+    if isinstance(node, ast.Call):
+        if _last(node) not in _TEXTS:
             return []
-        inner = [call.func.value] if isinstance(call.func, ast.Attribute) else []
-        return [*inner, *call.args, *(each.value for each in call.keywords)]
+        inner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        return [*inner, *node.args, *(each.value for each in node.keywords)]
+    if isinstance(node, ast.BinOp):
+        return [node.left, *_right(node)]
+    held = [getattr(node, name) for name in _PARTS.get(type(node), ())]
+    return [each for one in held for each in (one if isinstance(one, list) else [one])]
+
+
+_PARTS: dict[type[object], tuple[str, ...]] = {
+    ast.IfExp: ("body", "orelse"),
+    **dict.fromkeys((ast.Dict, ast.BoolOp, ast.JoinedStr), ("values",)),
+    **dict.fromkeys((ast.List, ast.Tuple, ast.Set), ("elts",)),
+    **dict.fromkeys((ast.Subscript, ast.Starred, ast.Await, ast.FormattedValue), ("value",)),
+}
 
 
 def _last(call: ast.Call) -> str:

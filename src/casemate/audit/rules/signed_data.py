@@ -48,9 +48,7 @@ def _is_signed(
     return ast.unparse(given) in known or (bool(names) and names <= known)
 
 
-def _signed(
-    file: PythonFile, before: list[ast.AST], checkers: dict[str, bool]
-) -> Iterator[str]:
+def _signed(file: PythonFile, before: list[ast.AST], checkers: dict[str, bool]) -> Iterator[str]:
     """Yield the names of data that was signed, by what stands before."""
     asked = [walk(node.test) for node in before if isinstance(node, (ast.If, ast.Assert))]
     tests = [each for inner in asked for each in inner]
