@@ -43,7 +43,9 @@ _QUOTED = re.compile(r"[\"'`]([^\"'`\n\s]{1,200})[\"'`]")
 _SCHEME = re.compile(r"(?<![\w+.-])[\w.-]{1,40}(\+[\w.-]{1,40})?://")
 _WORD = re.compile(r"[@A-Za-z_][\w./@-]{0,200}")
 _DOTTED = re.compile(r"[A-Za-z_]\w{0,100}(?:\.[A-Za-z_]\w{0,100}){0,20}")
-_IMPORTED = re.compile(r"^[\s\"]{0,40}(?:import|from|cimport)\s{1,4}([A-Za-z_][\w.]{0,200})", re.M)
+_IMPORTED = re.compile(
+    r"(?:^|[\"\n]|\\n)[ \t]{0,40}(?:import|from|cimport)\s{1,4}([A-Za-z_][\w.]{0,200})", re.M
+)
 _VIA = re.compile(r"#\s{0,4}(?:via)?\s{0,4}(.{0,200})")
 _GENERIC_WORDS = """
     python py lib client sdk api core utils tools django flask fastapi aws google azure cloud node
@@ -109,13 +111,14 @@ def _settings(subject: Subject) -> frozenset[str]:
             if not taken or subject.workspace.size(file) > _MAX_BYTES:
                 continue
             text = subject.workspace.text(file) or ""
+            listed = lines
             if last == "package.json":
-                text = _without_packages(text)
+                text, listed = _without_packages(text), set()
             elif _LISTING.fullmatch(last):
                 continue
             for number, line in enumerate(text.split("\n"), 1):
                 bare = line.strip()
-                if not bare.startswith(("#", "//")) and (file, number) not in lines:
+                if not bare.startswith(("#", "//")) and (file, number) not in listed:
                     found.update(_WORD.findall(_SCHEME.sub(r"\1 ", bare)))
         parts = {part for word in found for part in re.split(r"[./@]", word)}
         return frozenset(found | parts)

@@ -50,13 +50,21 @@ def is_switched_off(address: str) -> bool:
     return _SWITCHED_OFF.search(address) is not None and _HOST.search(address) is not None
 
 
-_SETTINGS = (
-    (r"(?:^|_)SECURITY_PROTOCOL$", r"(?:SASL_)?PLAINTEXT"),
-    (r"(?:^PG|_)SSL_?MODE$", r"disabled?|allow|prefer(?:red)?|off|none"),
-    (r"(?:^|_)(?:EMAIL|MAIL|SMTP|REDIS|AMQP|RABBITMQ|KAFKA|MONGO(?:DB)?|MYSQL|POSTGRES|PG|DB"
-     r"|DATABASE|LDAP|MQTT|ELASTIC(?:SEARCH)?)_(?:USE_)?(?:TLS|SSL|SECURE)(?:_ENABLED)?$",
-     r"false|0|off|no|disabled?"),
-    (r"(?:^|_)(?:SSL|TLS)_DISABLED?$", r"true|1|on|yes"),
-)  # fmt: skip
-SETTINGS = tuple((re.compile(name, re.I), re.compile(f"(?:{v})$", re.I)) for name, v in _SETTINGS)
+_OFF = re.compile(r"(?:false|0|off|no|none|disabled?)$", re.I)
+SETTINGS = (
+    (re.compile(r"(?:^|_)SECURITY_PROTOCOL$", re.I), re.compile(r"(?:SASL_)?PLAINTEXT$", re.I)),
+    (
+        re.compile(r"(?:^PG|_)SSL_?MODE$", re.I),
+        re.compile(r"(?:disabled?|allow|prefer(?:red)?|off|none)$", re.I),
+    ),
+    (
+        re.compile(
+            r"(?:^|_)(?:EMAIL|MAIL|SMTP|REDIS|AMQP|RABBITMQ|KAFKA|MONGO(?:DB)?|MYSQL|POSTGRES|PG"
+            r"|DB|DATABASE|LDAP|MQTT|ELASTIC(?:SEARCH)?)_(?:USE_)?(?:TLS|SSL|SECURE)(?:_ENABLED)?$",
+            re.I,
+        ),
+        _OFF,
+    ),
+    (re.compile(r"(?:^|_)(?:SSL|TLS)_DISABLED?$", re.I), re.compile(r"(?:true|1|on|yes)$", re.I)),
+)
 """Names of variables and the values with which they switch encryption off."""

@@ -205,3 +205,38 @@ def test_a_log_is_filled_with_texts(call: str, found: int) -> None:
 def test_files_that_clients_of_storage_read_and_write(call: str, found: int) -> None:
     head = "import boto3\nfrom google.cloud import storage\nblob = storage.Client().bucket('b').blob('n')"
     assert weak(call, head) == ["path"] * found
+
+
+_SIGNING = (
+    "import base64, hmac, os, pickle\nfrom cryptography.fernet import Fernet\n"
+    "from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey\n"
+    "KEY = os.environ['KEY'].encode()\n"
+    "def same(body, mark):\n    return hmac.compare_digest(hmac.new(KEY, body, 'x').digest(), mark)\n"
+    "def opened(body, mark):\n    if not same(body, mark):\n        raise ValueError\n    return body\n"
+    "def never(body, mark):\n    return True\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("if not same(x, event['m']):\n    return\npickle.loads(x)", []),
+        ("if same(x, event['m']):\n    return\npickle.loads(x)", ["deserialisation"]),
+        ("same(x, event['m'])\npickle.loads(x)", ["deserialisation"]),
+        ("if not never(x, event['m']):\n    return\npickle.loads(x)", ["deserialisation"]),
+        ("pickle.loads(opened(x, event['m']))", []),
+        ("opened(event['y'], event['m'])\npickle.loads(x)", ["deserialisation"]),
+        ("if hmac.new(KEY, x, 'x').digest() != event['m']:\n    return\npickle.loads(x)", []),
+        ("if hmac.new(event['k'], x, 'x').digest() != event['m']:\n    return\npickle.loads(x)",
+         ["deserialisation"]),
+        ("pickle.loads(Fernet(KEY).decrypt(x))", []),
+        ("Ed25519PublicKey.from_public_bytes(KEY).verify(event['m'], x)\npickle.loads(x)", []),
+        ("Ed25519PublicKey.from_public_bytes(KEY).verify(x, event['m'])\npickle.loads(x)",
+         ["deserialisation"]),
+        ("Ed25519PublicKey.from_public_bytes(event['k']).verify(event['m'], x)\npickle.loads(x)",
+         ["deserialisation"]),
+        ("if not same(x, event['m']):\n    return\nos.system('ls ' + x)", ["command"]),
+    ],
+)  # fmt: skip
+def test_data_of_who_has_the_key_is_read_as_objects(body: str, found: list[str]) -> None:
+    assert weak(body, _SIGNING) == found

@@ -101,3 +101,85 @@ def test_what_was_found_in_a_list_of_ones_own_is_like_it(body: str, found: list[
 )
 def test_what_a_schema_lets_through_stays_told(body: str) -> None:
     assert weaknesses(body) == ["nosql"]
+
+
+_RUN = "require('child_process').execSync(`ls ${TEXT}`)"
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ("z.object({ a: z.string().regex(/^[a-z]+$/) }).parse(b)", []),
+        ("z.object({ a: z.string().regex(/^[a-z]+$/).max(9).optional() }).parse(b)", []),
+        ("z.object({ a: z.string().regex(/^[a-z]+/) }).parse(b)", ["command"]),
+        ("z.object({ a: z.string().regex(/[a-z]+$/) }).parse(b)", ["command"]),
+        ("z.object({ a: z.string().regex(/^.+$/) }).parse(b)", ["command"]),
+        ("z.object({ a: z.string().regex(/^[a-z]+$/m) }).parse(b)", ["command"]),
+        ("z.object({ a: z.string().regex(/^[a-z]+$/).transform(f) }).parse(b)", ["command"]),
+        ("z.object({ a: z.enum(['x', 'y']) }).parse(b)", []),
+        ("z.object({ a: z.coerce.number() }).parse(b)", []),
+        ("z.object({ a: z.coerce.string() }).parse(b)", ["command"]),
+        ("await yup.object({ a: yup.string().oneOf(['x', 'y']) }).validate(b)", []),
+        ("await yup.object({ a: yup.string().oneOf(given) }).validate(b)", ["command"]),
+        ("await yup.object({ a: yup.string().required() }).validate(b)", ["command"]),
+        ("Joi.assert(b, Joi.object({ a: Joi.string().valid('x', 'y') }))", []),
+        ("Joi.assert(b, Joi.object({ a: Joi.string().valid(b.other) }))", ["command"]),
+        ("Joi.assert(b, Joi.object({ a: Joi.string().pattern(/^[0-9]+$/) }))", []),
+    ],
+)
+def test_what_a_field_lets_through(schema: str, found: list[str]) -> None:
+    body = f"const given = b.given; const d = {schema}; {_RUN.replace('TEXT', 'b.a')};"
+    assert weaknesses(body) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("const d = z.coerce.number().parse(b.a); RUN(d)", []),
+        ("const d = z.string().parse(b.a); RUN(d)", ["command"]),
+        ("const r = z.coerce.number().safeParse(b.a); if (!r.success) return; RUN(r.data)", []),
+    ],
+)
+def test_what_one_field_alone_gives(body: str, found: list[str]) -> None:
+    run = _RUN.replace("TEXT", "d" if "(d)" in body else "r.data")
+    assert weaknesses(body.replace("RUN(d)", run).replace("RUN(r.data)", run)) == found
+
+
+_JSON = """const Ajv = require('ajv'); const ajv = new Ajv();
+const ok = ajv.compile({ type: 'object', properties: { a: FIELD } });"""
+
+
+@pytest.mark.parametrize(
+    ("field", "check", "found"),
+    [
+        ("{ enum: ['x', 'y'] }", "if (!ok(b)) return;", []),
+        ("{ enum: ['x', 'y'] }", "ok(b);", ["command"]),
+        ("{ enum: ['x', 'y'] }", "if (ok(b)) return;", ["command"]),
+        ("{ type: 'integer' }", "if (!ok(b)) return;", []),
+        ("{ type: 'string' }", "if (!ok(b)) return;", ["command"]),
+        ("{ type: 'string', pattern: '^[a-z]+$' }", "if (!ok(b)) return;", []),
+        ("{ type: 'string', pattern: '[a-z]+' }", "if (!ok(b)) return;", ["command"]),
+        ("{ type: ['string', 'integer'] }", "if (!ok(b)) return;", ["command"]),
+        ("{ const: 'x' }", "if (!ok(b)) return;", []),
+    ],
+)
+def test_json_schemas_of_ajv(field: str, check: str, found: list[str]) -> None:
+    made = _JSON.replace("FIELD", field)
+    assert weaknesses(f"{made} {check} {_RUN.replace('TEXT', 'b.a')};") == found
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ("body: { properties: { a: { type: 'string', pattern: '^[a-z]+$' } } }", []),
+        ("body: { properties: { a: { type: 'string' } } }", ["command"]),
+        ("querystring: { properties: { a: { enum: ['x'] } } }", ["command"]),
+        ("response: { properties: { a: { enum: ['x'] } } }", ["command"]),
+    ],
+)
+def test_schemas_of_routes_of_fastify(schema: str, found: list[str]) -> None:
+    run = _RUN.replace("TEXT", "request.body.a")
+    code = f"""const app = require('fastify')();
+    app.post('/x', {{ schema: {{ {schema} }} }}, async (request) => {{ {run}; }});"""
+    flows = analyse({"a.js": parse("a.js", code)}, [Entry(path="a.js", name="", shape="route")])
+    assert [flow.weakness for flow in flows.flows] == found

@@ -1,0 +1,90 @@
+"""Events that are lost or given twice are told, on each platform; those that are kept are not."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.audit.test_audit_ordinary import told
+
+from casemate.audit.rules.examples import Files, function, resource, service
+
+_QUEUE = "Jobs:\n  Type: AWS::SQS::Queue\n  Properties: {%s}"
+_READ = "Type: SQS\nProperties: {Queue: !GetAtt Jobs.Arn}"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "queue", "found"),
+    [
+        ("Timeout: 60", "VisibilityTimeout: 59", 1),
+        ("Timeout: 60", "VisibilityTimeout: 60", 0),
+        ("Timeout: 60", "DelaySeconds: 1", 1),
+        ("Timeout: 30", "DelaySeconds: 1", 0),
+        ("Timeout: !Ref Given", "VisibilityTimeout: 1", 0),
+        ("Timeout: 60", "VisibilityTimeout: !Ref Given", 0),
+    ],
+)
+def test_a_message_that_is_given_again_too_soon(timeout: str, queue: str, found: int) -> None:
+    more = _QUEUE % queue + "\nGiven:\n  Type: AWS::SSM::Parameter\n  Properties: {Type: String}\n"
+    assert told(function(timeout, more, event=_READ), "DATA-033") == found
+
+
+@pytest.mark.parametrize(
+    ("properties", "found"),
+    [
+        ("StartingPosition: LATEST", 1),
+        ("StartingPosition: LATEST, DestinationConfig: {OnFailure: {Destination: !Ref D}}", 0),
+    ],
+)
+def test_records_of_streams(properties: str, found: int) -> None:
+    stream = "Stream: arn:aws:kinesis:eu-west-1:123456789012:stream/a"
+    event = f"Type: Kinesis\nProperties: {{{stream}, {properties}}}"
+    assert told(function(event=event), "FN-020") == found
+
+
+@pytest.mark.parametrize(
+    ("properties", "found"),
+    [("LogGroupName: /http", 1), ("LogGroupName: /http\nRetentionInDays: 30", 0)],
+)
+def test_logs_that_are_kept_for_ever(properties: str, found: int) -> None:
+    assert told(resource("AWS::Logs::LogGroup", properties), "FN-011") == found
+
+
+def delivered(kind: str, spec: str, more: str = "") -> Files:
+    group = "messaging" if kind == "Subscription" else "eventing"
+    text = f"apiVersion: {group}.knative.dev/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n{spec}"
+    return {"service.yaml": service()["service.yaml"] + "---\n" + text + more}
+
+
+_SINK = "  delivery: {deadLetterSink: {ref: {kind: Service, name: parked}}}\n"
+_BROKER = (
+    "---\napiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata: {name: default}\nspec:\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (delivered("Trigger", "  broker: default\n"), 1),
+        (delivered("Trigger", "  broker: default\n" + _SINK), 0),
+        (delivered("Trigger", "  broker: default\n", _BROKER + _SINK), 0),
+        (delivered("Trigger", "  broker: other\n", _BROKER + _SINK), 1),
+        (delivered("Trigger", "  broker: default\n" + _SINK, _BROKER + "  config: {}\n"), 1),
+        (delivered("Subscription", "  channel: {name: b}\n"), 1),
+        (delivered("Subscription", "  channel: {name: b}\n" + _SINK), 0),
+    ],
+)
+def test_deliveries_of_knative(files: Files, found: int) -> None:
+    assert told(files, "KN-007") == found
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [("--trigger-topic=a", 1), ("--trigger-topic=a --retry", 0), ("--trigger-http", 0)],
+)
+def test_events_of_google_cloud(options: str, found: int) -> None:
+    kind = "http" if "http" in options else "cloud_event"
+    code = (
+        "import functions_framework\n\n\n"
+        f"@functions_framework.{kind}\ndef take(given):\n    return 'x'\n"
+    )
+    deploy = f"gcloud functions deploy take --runtime=python313 --entry-point=take {options}\n"
+    assert told({"main.py": code, "deploy.sh": deploy}, "FN-006") == found
