@@ -38,8 +38,13 @@ MAX_FOLLOWED = 30.0
 """Seconds of processor time in which data is followed; what was not looked at then is told."""
 MAX_LOOKED = 20.0
 """Seconds of processor time in which syntax is looked at for rules."""
-LOOKS = {**SINGLE, "told errors": told_errors, "told traces": told_traces, **BETWEEN}
-LOOKS["plain connections"] = plain_connections
+LOOKS = {
+    **SINGLE,
+    "told errors": told_errors,
+    "told traces": told_traces,
+    "plain connections": plain_connections,
+    **BETWEEN,
+}
 
 
 class Seen(NamedTuple):

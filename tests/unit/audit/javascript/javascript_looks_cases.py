@@ -122,6 +122,11 @@ FOUND: dict[str, tuple[str, ...]] = {
         "const jwt = require('jsonwebtoken'); jwt.sign({}, process.env.KEY || 'a-known-key')",
         "const jwt = require('jsonwebtoken'); jwt.verify(t, process.env.KEY ?? 'a-known-key')",
     ),
+    "plain connections": (
+        "connect('amqp://mq.partner.com')",
+        "connect(`redis://:${secret}@cache.partner.com`)",
+        "const { Kafka } = require('kafkajs'); new Kafka({ sasl: { username } })",
+    ),
     "optional certificates": (
         "if (process.env.LOOSE) { connect({ rejectUnauthorized: false }) }",
         "const o = process.env.LOOSE === '1' ? { rejectUnauthorized: false } : {}",
@@ -242,6 +247,11 @@ PASSED: dict[str, tuple[str, ...]] = {
     "fallback key": (
         "const jwt = require('jsonwebtoken'); jwt.sign({}, process.env.KEY || '')",
         "const jwt = require('jsonwebtoken'); jwt.sign({}, process.env.KEY)",
+    ),
+    "plain connections": (
+        "connect('amqps://mq.partner.com')",
+        "connect('redis://localhost:6379')",
+        "const { Kafka } = require('kafkajs'); new Kafka({ ssl: true, sasl: { username } })",
     ),
     "optional certificates": (
         "connect({ rejectUnauthorized: false })",
