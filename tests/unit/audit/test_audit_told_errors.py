@@ -26,6 +26,11 @@ _HELPERS = (
         ("return part(500, error=error)", 1),
         ("return {'body': json.dumps({'a': formatted(error)})}", 1),
         ("body = {'a': formatted(error)}\n        return jsonify(body), 500", 1),
+        ("raise HTTPException(500, detail=f'failed: {error}')", 1),
+        ("raise HTTPException(500, detail=whole(error))", 1),
+        ("abort(500, str(error))", 1),
+        ("raise HTTPException(500, detail='failed')", 0),
+        ("raise OrderError(str(error)) from error", 0),
         ("return {'body': kind(error)}", 0),
         ("return {'body': kept(error)}", 0),
         ("reference = save(str(error))\n        return {'body': reference}", 0),
@@ -35,6 +40,30 @@ _HELPERS = (
 )
 def test_helpers_of_python(answer: str, found: int) -> None:
     assert told(python(f"{_HELPERS}        {answer}"), "PY-001") == found
+
+
+@pytest.mark.parametrize(
+    ("imported", "answer", "found"),
+    [
+        ("from replies import failed", "failed(error)", 1),
+        ("from replies import failed as no", "no(error)", 1),
+        ("from replies import kept", "kept(error)", 0),
+        ("from others import failed", "failed(error)", 0),
+    ],
+)
+def test_helpers_of_other_files(imported: str, answer: str, found: int) -> None:
+    code = f"{imported}\n\n\ndef handler(event, context):\n    try:\n        return work(event)\n"
+    files = dict(python(f"{code}    except Exception as error:\n        return {answer}"))
+    files["src/replies.py"] = (
+        "def failed(error):\n    return {'body': str(error)}\n"
+        "def kept(error):\n    log(str(error))\n    return {'body': 'failed'}\n"
+    )
+    assert told(files, "PY-001") == found
+
+
+def test_what_flask_has_of_an_error_that_nobody_caught() -> None:
+    code = "@app.errorhandler(500)\ndef broken(error):\n    return f'{error.original_exception}'\n"
+    assert told(python(code), "PY-001") == 1
 
 
 _SCRIPT = (
@@ -92,6 +121,8 @@ def test_debugging_of_django(files: dict[str, str], found: int) -> None:
          "    return pickle.loads(state)\n", 1),
         ("    if not hmac.compare_digest(hmac.new(K, other, 'x').digest(), m):\n        return\n"
          "    return pickle.loads(state)\n", 1),
+        ("    if not hmac.compare_digest(hmac.new(K, state.encode(), 'x').digest(), m):\n"
+         "        return\n    return pickle.loads(b64decode(state))\n", 0),
         ("    return pickle.loads(opened(state))\n", 0),
         ("    return pickle.loads(unopened(state))\n", 1),
         ("    return pickle.loads(Fernet(K).decrypt(state))\n", 0),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from casemate.audit.flow import characters, names
 from casemate.audit.flow.limits import MAX_CALLS
@@ -41,6 +42,38 @@ def _called(call: ast.Call) -> str:
 def dependency_of(parameters: ast.arguments, parameter: ast.arg) -> ast.Call | None:
     """Return `Depends(...)` of a parameter."""
     return next((e for e in said_of(parameters, parameter) if _called(e) in _MAKING), None)
+
+
+def within(annotation: ast.expr) -> ast.Call | None:
+    """Return `Depends(...)` within `Annotated[...]`."""
+    calls = (each for each in walk(annotation) if isinstance(each, ast.Call))
+    return next((each for each in calls if _called(each) in _MAKING), None)
+
+
+@contextmanager
+def in_module(reader: Reader, module: str, state: State) -> Iterator[None]:
+    """Read names as a module has them."""
+    outer = reader.frame
+    reader.module(module, state)
+    reader.frame = Frame(module, reader.path_of(module), reader.scope_of(module), "")
+    try:
+        yield
+    finally:
+        reader.frame = outer
+
+
+def aliases_of(trees: Mapping[str, ast.Module]) -> dict[str, tuple[str, ast.expr]]:
+    """Return types that have a name, as `User = Annotated[dict, Depends(f)]`, and their modules."""
+    found: dict[str, tuple[str, ast.expr]] = {}
+    twice = set[str]()
+    for module, tree in trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        twice |= {target.id} & found.keys()
+                        found[target.id] = module, node.value
+    return {name: held for name, held in found.items() if name not in twice}
 
 
 def made(

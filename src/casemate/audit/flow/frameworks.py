@@ -14,6 +14,7 @@ from casemate.audit.flow.values import (
     ANYTHING,
     CLEAN,
     Bound,
+    External,
     Func,
     Ref,
     Unknown,
@@ -326,6 +327,12 @@ def _parameter(
     depended = dependencies.dependency_of(parameters, parameter)
     if depended is not None:
         return _depended(reader, pending, depended, parameter.annotation, state)
+    alias = reader.alias(kind) if kind.isidentifier() else None
+    if alias is not None:
+        depended = dependencies.within(alias[1])
+        if depended is not None:
+            with dependencies.in_module(reader, alias[0], state):
+                return _depended(reader, pending, depended, alias[1], state)
     converted = dependencies.converter(reader.patterns(pending.entry.name), name)
     if converted in ("int", "uuid") and pending.entry.shape == "view":
         return Unknown(CLEAN, "int")
@@ -333,6 +340,8 @@ def _parameter(
         return Unknown(CLEAN, "int")
     if f"{{{name}:int}}" in pending.pattern or kind.startswith(("Literal", "Annotated[int")):
         return Unknown(CLEAN, "int")
+    if kind.isidentifier() and _is_enumeration(reader, kind, state, parameter):
+        return Unknown(CLEAN, "enum.Enum")
     if is_text(kind) or f"{{{name}}}" in pending.pattern or f"<{name}>" in pending.pattern:
         reader.texts.add(name)
     elif kind.isidentifier():
@@ -344,6 +353,17 @@ def _parameter(
     value = sources.begin(reader, pending.entry.event, name, parameter)
     dependencies.limited(parameters, parameter, value, state)
     return dependencies.words(value, state) if converted == "slug" else value
+
+
+def _is_enumeration(reader: Reader, kind: str, state: State, parameter: ast.arg) -> bool:
+    """Return whether a type has a few members only: anything else is refused."""
+    made = reader.load(kind, state, parameter)
+    model = state.things.get(made.number) if isinstance(made, Ref) else None
+    return isinstance(model, Class) and any(
+        isinstance(option, External) and option.name.startswith("enum.")
+        for base in model.bases
+        for option in options(base)
+    )
 
 
 def _depended(

@@ -158,6 +158,14 @@ class Reader(Protocol):
         """Return the paths by which views of a name are called."""
         ...
 
+    def alias(self, name: str) -> tuple[str, ast.expr] | None:
+        """Return the type that a name stands for, and its module."""
+        ...
+
+    def scope_of(self, module: str) -> int:
+        """Return the number of a module's names, once it was read."""
+        ...
+
     def load(self, name: str, state: State, node: ast.AST) -> Value:
         """Return what a name stands for."""
         ...

@@ -68,6 +68,11 @@ class Files:
         """The paths of views, by their names."""
         return dependencies.patterns_of(each.tree for each in self.files.values())
 
+    @cached_property
+    def aliases(self) -> dict[str, tuple[str, ast.expr]]:
+        """Types that have a name, and their modules."""
+        return dependencies.aliases_of({name: each.tree for name, each in self.files.items()})
+
     def find(self, name: str, near: str) -> str | None:
         """Return the module that `import name` means in a module; the nearest one of several."""
         folder = near.rpartition(".")[0]
@@ -188,6 +193,14 @@ class CodeReader:
     def patterns(self, view: str) -> list[str]:
         """Return the paths by which views of a name are called."""
         return self.files.patterns.get(view, [])
+
+    def alias(self, name: str) -> tuple[str, ast.expr] | None:
+        """Return the type that a name stands for, and its module."""
+        return self.files.aliases.get(name)
+
+    def scope_of(self, module: str) -> int:
+        """Return the number of a module's names, once it was read."""
+        return self.scopes.get(module, 0)
 
     def load(self, name: str, state: State, node: ast.AST) -> Value:
         """Return what a name stands for."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 
+from casemate.audit.code.reading import python_files
 from casemate.audit.finding import Severity
 from casemate.audit.model import Reach
 from casemate.audit.rule import Check, Hit, Risk, Subject
@@ -43,6 +45,7 @@ from casemate.audit.rules.python_disclosures import (
     returned_environment,
     returned_errors,
     returned_traces,
+    tellers,
 )
 
 
@@ -53,6 +56,22 @@ def _milder(check: Check) -> Check:
         for each in check(subject):
             checked = each.function is not None and each.function.reach is Reach.AUTHENTICATED
             yield msgspec.structs.replace(each, severity=Severity.MEDIUM) if checked else each
+
+    return found
+
+
+def _between_files(_: Check) -> Check:
+    """Look for told errors with the helpers of all files of the application."""
+
+    def found(subject: Subject) -> Iterator[Hit]:
+        known: dict[str, set[int | str]] = {}
+        for file, _function in python_files(subject.code, subject.application):
+            module = file.file.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
+            for name, told in subject.code.once(
+                "tellers", file.file, partial(tellers, file)
+            ).items():
+                known.setdefault(f"{module}.{name}", set()).update(told)
+        yield from look_at(lambda file: returned_errors(file, known))(subject)
 
     return found
 
@@ -87,6 +106,7 @@ RULES = (
             "try:\n    return work(event)\nexcept Exception:\n    log.exception('failed')\n    return {'statusCode': 500, 'body': 'error ' + context.aws_request_id}"
         ),
         by_reach=True,
+        over=_between_files,
     ),
     _rule(
         "PY-002",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.rules.looks import EVENTS, scopes
@@ -116,6 +116,8 @@ class _Texts:
         return isinstance(node, ast.Call) and self._called(node)
 
     def _is_error(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Attribute) and node.attr in ("original_exception", "__cause__"):
+            node = node.value
         return isinstance(node, ast.Name) and node.id == self._name
 
     def _called(self, call: ast.Call) -> bool:
@@ -160,9 +162,13 @@ def _last(call: ast.Call) -> str:
     return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
 
 
-def _tellers(file: PythonFile) -> dict[str, set[int | str]]:
-    """Return the file's functions that give back the text of what they are given, and which."""
-    found: dict[str, set[int | str]] = {}
+Tellers = dict[str, set[int | str]]
+"""Functions that give back the text of what they are given, and of which argument."""
+
+
+def tellers(file: PythonFile) -> Tellers:
+    """Return those of a file, by their names."""
+    found: Tellers = {}
     for node in file.nodes:
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
@@ -179,25 +185,44 @@ def _tellers(file: PythonFile) -> dict[str, set[int | str]]:
 _MAX_ARGUMENTS = 8
 
 
-def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find answers that hold the text of an exception."""
+def returned_errors(
+    file: PythonFile, others: Mapping[str, set[int | str]] | None = None
+) -> Iterator[tuple[ast.AST, str]]:
+    """Find answers that hold the text of an exception; `others` are tellers by `module.name`."""
     caught = list(_caught(file))
-    tellers = _tellers(file) if caught else {}
+    known = tellers(file) if caught else {}
+    for own, whole in file.imported.items() if others else ():
+        told = (others or {}).get(".".join(whole.split(".")[-2:]))
+        if told:
+            known.setdefault(own, told)
     for handler, name in caught:
         aliases = {name}
         nodes = walk(handler)
-        texts = _Texts(tellers, name)
+        texts = _Texts(known, name)
         texts.assigned(nodes)
         for node in nodes:
             if isinstance(node, ast.Assign) and _tells(node.value, name, aliases):
                 aliases |= {t.id for t in node.targets if isinstance(t, ast.Name)}
         for node in nodes:
-            if (
-                isinstance(node, ast.Return)
-                and node.value is not None
-                and (_tells(node.value, name, aliases) or texts.shown(node.value))
-            ):
-                yield node, "the text of an exception is in the answer"
+            if isinstance(node, ast.Return) and node.value is not None:
+                if _tells(node.value, name, aliases) or texts.shown(node.value):
+                    yield node, "the text of an exception is in the answer"
+            elif any(map(texts.shown, _raised(node))):
+                yield node, "the text of an exception is in the answer that is raised"
+
+
+_ANSWERING = ("HTTPException", "abort", "HttpError", "APIException", "ChaliceViewError")
+"""What a framework makes an answer of, with the text that it is given."""
+
+
+def _raised(node: ast.AST) -> list[ast.expr]:
+    """Return the texts of an answer that is raised: `raise HTTPException(500, str(error))`."""
+    value = node.exc if isinstance(node, ast.Raise) else getattr(node, "value", None)
+    if not isinstance(node, (ast.Raise, ast.Expr)) or not isinstance(value, ast.Call):
+        return []
+    if _last(value) not in _ANSWERING:
+        return []
+    return [*value.args, *(each.value for each in value.keywords)]
 
 
 _TRACES = ("traceback.format_exc", "traceback.format_exception", "sys.exc_info")

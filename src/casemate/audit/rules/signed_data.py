@@ -44,7 +44,9 @@ def _is_signed(
     if _opens(file, given, checkers):
         return True
     known = set(_signed(file, before, checkers))
-    names = {each.id for each in walk(given) if isinstance(each, ast.Name)}
+    called = {id(each.func) for each in walk(given) if isinstance(each, ast.Call)}
+    found = (e for e in walk(given) if isinstance(e, ast.Name) and id(e) not in called)
+    names = {each.id for each in found}
     return ast.unparse(given) in known or (bool(names) and names <= known)
 
 
@@ -95,5 +97,16 @@ def _called(call: ast.Call) -> str:
 def _names(nodes: Iterable[ast.expr]) -> Iterator[str]:
     """Yield how names, and parts of what they stand for, are written."""
     for node in nodes:
-        if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)):
-            yield ast.unparse(node)
+        data = _data_of(node)
+        if isinstance(data, (ast.Name, ast.Subscript, ast.Attribute)):
+            yield ast.unparse(data)
+
+
+def _data_of(node: ast.expr) -> ast.expr:
+    """Return what is given to `x.encode()` and `b64decode(x)`."""
+    while isinstance(node, ast.Call):
+        inner = [node.func.value] if isinstance(node.func, ast.Attribute) else node.args[:1]
+        if not inner:
+            break
+        node = inner[0]
+    return node

@@ -7,9 +7,10 @@ import pytest
 from casemate.audit.flow import analyse, discover
 
 _HEAD = (
-    "import os, re\nfrom typing import Annotated\n"
+    "import os, re\nfrom enum import Enum\nfrom typing import Annotated\n"
     "from fastapi import Depends, FastAPI, HTTPException, Path, Query\napp = FastAPI()\n"
     "KNOWN = {'a', 'b'}\n"
+    "class Kind(str, Enum):\n    A = 'a'\n"
     "def checked(name: str):\n    if name not in KNOWN:\n        raise HTTPException(404)\n"
     "    return name\n"
     "def passed(name: str):\n    return name.strip()\n"
@@ -20,6 +21,7 @@ _HEAD = (
     "class Safe:\n    def __init__(self, order: str):\n"
     "        if not re.fullmatch('[a-z]+', order):\n            raise HTTPException(400)\n"
     "        self.order = order\n"
+    "Known = Annotated[str, Depends(checked)]\nGiven = Annotated[str, Depends(passed)]\n"
 )
 
 
@@ -42,6 +44,9 @@ def found(code: str) -> list[str]:
         ("page: Page = Depends(Page)", "os.system('ls ' + page.order)", True),
         ("page: Safe = Depends()", "os.system('ls ' + page.order)", False),
         ("page: Annotated[Page, Depends()]", "os.system('ls ' + page.order)", True),
+        ("name: Known", "os.system('ls ' + name)", False),
+        ("name: Given", "os.system('ls ' + name)", True),
+        ("kind: Kind", "os.system('ls ' + kind.value)", False),
         ("name: str = Query(pattern='^[a-z]+$')", "os.system('ls ' + name)", False),
         ("name: str = Query(pattern='[a-z]+')", "os.system('ls ' + name)", True),
         ("name: Annotated[str, Path(pattern='^[a-z]+$')]", "os.system('ls ' + name)", False),
@@ -98,3 +103,15 @@ def test_converters_of_django(paths: list[str], weak: bool) -> None:
     files = {"urls.py": urls, "views.py": view}
     flows = analyse(files, discover(files)).flows
     assert bool(flows) is weak
+
+
+def test_a_type_with_a_name_is_read_where_it_is() -> None:
+    guards = "from typing import Annotated\nfrom fastapi import Depends\n"
+    guards += (
+        "def take(name: str):\n    return name.strip()\nGiven = Annotated[str, Depends(take)]\n"
+    )
+    main = "import os\nfrom fastapi import FastAPI\nfrom guards import Given\napp = FastAPI()\n"
+    main += "@app.get('/x')\ndef route(where: Given):\n    os.system('ls ' + where)\n"
+    files = {"guards.py": guards, "main.py": main}
+    [flow] = analyse(files, discover(files)).flows
+    assert flow.weakness == "command"
