@@ -47,7 +47,7 @@ def hostile(node: TestNode) -> TestNode:
     """The node with a hostile function, others with little time and one that is reused."""
     source = HOSTILE.read_text()
     node.deploy(source, name="hostile", limits=LIMITS, unguarded=True)
-    brief = f'{LIMITS.replace("20s", BRIEF)}cpu = 0.5\n'
+    brief = f"{LIMITS.replace('20s', BRIEF)}cpu = 0.5\n"
     node.deploy(source, name="brief", limits=brief, unguarded=True)
     for name, limits in (("reused", LIMITS), ("reused-brief", brief)):
         node.deploy(

@@ -1,12 +1,11 @@
 """An intruder in a function finds decoys, and uses what it has found, in every way there is.
 
-Each answer is that to a wrong guess, and each touch is on record as critical. That it takes no other
-time is tested in `test_alike.py`.
+Each answer is that to a wrong guess, and each touch is on record as critical. That it takes no
+other time is tested in `test_alike.py`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -14,6 +14,7 @@ from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.policy import CedarPolicy
 from support.accounts import World
 
+
 class CountingPolicy(CedarPolicy):
     asked = 0
 
