@@ -116,7 +116,8 @@ def test_what_may_stay_costs_the_process(function: Function, row: str) -> None:
 def test_this_is_refused(function: Function, row: str) -> None:
     planted = function.call(run=residue.DENIED[row], look=True)
     assert planted["result"] < 0
-    assert function.changed(planted) == {}
+    changed = function.changed(planted)
+    assert changed == {} or function.is_another_layout(changed)
     for _ in range(LOOKS if function.again else 2):
         function.look()
 

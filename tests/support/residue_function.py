@@ -24,6 +24,8 @@ class Function:
         """Whether its processes are used again."""
         self.limits = LIMITS.format(timeout=timeout)
         self.pristine: dict[str, Any] = {}
+        self._layouts: list[dict[str, Any]] = []
+        """What is found without residue in forks of each zygote that was met."""
 
     def deploy(self, settings: str, at_import: str = "") -> Function:
         """Deploy it, and look at what it finds before anything is planted."""
@@ -39,6 +41,7 @@ class Function:
         if self.again:
             self.used_again()
         self.pristine = self.call(deep=True)["found"]
+        self._layouts = [self.pristine]
 
     def used_again(self) -> None:
         """Call it until a process serves that has served before."""
@@ -62,16 +65,25 @@ class Function:
         """Require that nothing is found; return who has looked."""
         seen = self.call(look=True, deep=deep)
         changed = self.changed(seen)
-        assert changed == {}, changed
+        if self.is_another_layout(changed) and len(self._layouts) < MOST_LAYOUTS:
+            self._layouts.append(self.pristine | seen["found"])
+        else:
+            assert changed == {}, changed
         return int(seen["who"])
 
     def changed(self, seen: dict[str, Any]) -> dict[str, Any]:
-        """Return what is not as it is without residue."""
-        return {
-            what: (self.pristine[what], value)
-            for what, value in seen["found"].items()
-            if value != self.pristine[what]
-        }
+        """Return what is not as it is without residue, in the layout that it is most like."""
+        found = seen["found"].items()
+        differ = [
+            {what: (clean[what], value) for what, value in found if value != clean[what]}
+            for clean in self._layouts
+        ]
+        return min(differ, key=len)
+
+    @staticmethod
+    def is_another_layout(changed: dict[str, Any]) -> bool:
+        """Tell whether all differs that another zygote has, and no more: no residue shows so."""
+        return changed.keys() == OF_LAYOUT
 
 
 class Layouts:
