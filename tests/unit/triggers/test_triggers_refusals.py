@@ -122,7 +122,11 @@ def test_another_body_is_not_read_and_the_connection_ends(head: bytes) -> None:
     run(main())
 
 
-def test_what_waits_for_its_turn_holds_no_body_and_ends_with_the_server() -> None:
+def test_what_waits_for_its_turn_holds_no_body_and_ends_with_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RefusalPace, "delay", lambda _pace, _peer, _now: 60.0)
+
     async def refuse(_request: HttpRequest) -> HttpResponse:
         return full(_request.head)
 
@@ -130,8 +134,6 @@ def test_what_waits_for_its_turn_holds_no_body_and_ends_with_the_server() -> Non
         async with serving(refuse) as served:
             context = served.server._context
             assert context is not None
-            for _ in range(10_000):
-                context.pace.delay(LOCAL, context.loop.time())
             client = await served.connect()
             await client.send(POST % 1000 + BODY)
             async with asyncio.timeout(60):
