@@ -144,7 +144,7 @@ SETS = st.lists(
     (API, egress("*.example.com:443", private=True)), (egress("*.example.com:443", private=True),)
 )
 @example((SHARDS,), (SHARDS, API))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_widening_is_every_use_that_was_not_allowed(
     before: tuple[Grant, ...], after: tuple[Grant, ...]
 ) -> None:
@@ -160,7 +160,7 @@ def test_widening_is_every_use_that_was_not_allowed(
 
 
 @given(SETS, SETS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_added_and_removed_are_mirror_images(before, after) -> None:
     there, back = difference(before, after), difference(after, before)
     assert there.added == back.removed
@@ -170,7 +170,7 @@ def test_added_and_removed_are_mirror_images(before, after) -> None:
 
 
 @given(SETS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_first_deploy_with_any_grant_widens(grants: tuple[Grant, ...]) -> None:
     new = FunctionSpec(name="cart", handler="a:b", grants=grants)
     assert difference((), grants).widens is bool(grants)
@@ -316,7 +316,7 @@ def test_uses_of_other_versions_never_widen() -> None:
 @given(
     SETS, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)), max_size=9)
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_a_suggestion_is_never_wider_and_covers_every_recorded_use(grants, picks) -> None:
     compiled = CompiledGrants(grants)
     uses = []
