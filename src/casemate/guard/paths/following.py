@@ -20,6 +20,7 @@ from ..notes import DERIVED, JOINED
 from ..origin import Span
 from ..standing import is_known, wrap_after
 from ..verdict import Verdict
+from . import climbing
 from .judgement import FIX, absolute, inside, judge, resolved
 
 LEFT, PREFIX, SOMEBODYS, DROPPED = "left", "prefix", "somebodys", "dropped"
@@ -173,7 +174,7 @@ def patch_posixpath(guard: Guard, module: ModuleType) -> None:
             _note_join(guard, result, arguments)
 
     def resolving(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
-        if guard.active and arguments and type(result) is str:
+        if guard.active and arguments and type(result) in (str, bytes):
             note_resolved(guard, folders, arguments[0], result)
 
     def common(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
@@ -210,23 +211,26 @@ def note_home(guard: Guard, text: str, result: str) -> None:
         _keep(guard, absolute(result), Verdict(spans[0].origin, words, fix))
 
 
-def note_resolved(guard: Guard, folders: Folders, path: object, result: str) -> None:
+def note_resolved(guard: Guard, folders: Folders, path: object, result: str | bytes) -> None:
     """Note a path that leaves its folder, by what it is resolved to, or what it was made of."""
     text = text_of(path)
     if text is None or text == "":
         return
-    if is_known(guard, text) and text is not result:
-        guard.provenance.derived(result, (text,))
-    if ".." not in text and "~" not in text and absolute(text) == result:
+    given = path if isinstance(path, bytes) else text
+    if is_known(guard, given) and given is not result:
+        guard.provenance.derived(result, (given,))
+    place = str(text_of(result))
+    if ".." not in text and "~" not in text and absolute(text) == place:
         return
     spans = guard.spans(text)
     if spans:
         verdict = judge(text, spans, allowed=folders.allow, follow=True)
         if verdict is not None and spans[0].start > 0:
-            where = absolute(result)
+            where = absolute(place)
             _keep(guard, where, verdict)
             if _leaves_somebodys(guard, text, spans):
                 guard.provenance.kept[(SOMEBODYS, where)] = True
+        climbing.resolved(guard, text, place, spans)
 
 
 def _leaves_somebodys(guard: Guard, path: str, spans: Sequence[Span]) -> bool:

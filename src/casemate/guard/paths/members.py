@@ -8,6 +8,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..verdict import Verdict
+from . import climbing
 from .judgement import judge
 
 NAME = "path"
@@ -35,12 +36,20 @@ def check_member(guard: Guard, member: object) -> None:
     guard.decide(NAME, question)
 
 
+def check_read(guard: Guard, member: object) -> None:
+    """Block the name of a member that is read (BlockedError), if it has left the code's folder."""
+    if isinstance(member, str) and "/" in member and guard.provenance.of(member) is not None:
+        guard.decide(NAME, lambda: climbing.verdict_on(guard, member))
+
+
 def patch_zipfile(guard: Guard, module: ModuleType) -> None:
     """Watch what is put into archives by zipfile, by any of its ways."""
 
     def opened(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if str(argument(arguments, named, 2, "mode")).startswith("w"):
             check_member(guard, argument(arguments, named, 1, "name"))
+        else:
+            check_read(guard, argument(arguments, named, 1, "name"))
 
     def written(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         check_member(guard, argument(arguments, named, 2, "arcname"))
@@ -58,3 +67,4 @@ _FOLDER = ("zinfo_or_directory_name", "zinfo_or_directory")
 def patch_tarfile(guard: Guard, module: ModuleType) -> None:
     """Watch what is put into archives by tarfile: all of it goes by `addfile`."""
     wrap(module.TarFile, "addfile", lambda a, n: check_member(guard, argument(a, n, 1, "tarinfo")))
+    wrap(module.TarFile, "getmember", lambda a, n: check_read(guard, argument(a, n, 1, "name")))

@@ -20,7 +20,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..lone_signs import origin_of_sign
 from ..origin import Origin, Span
-from ..paths import following, looking, members, readers, uris
+from ..paths import climbing, following, looking, members, readers, uris
 from ..paths.judgement import FIX, FIX_PATTERN, STANDS, inside, judge, judge_pattern, resolved
 from ..pieces import as_text
 from ..sink import AuditHook, Sink
@@ -66,13 +66,13 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     if not spans:
         return None
     spans = [_behind_folder(guard, text, span) for span in spans]
-    climbing = next((s for s in spans if _climbs(guard, text[s.start : s.end])), None)
-    if climbing is not None or (sure and following.is_beside(guard, text)):
-        return Verdict((climbing or spans[0]).origin, _BESIDE, FIX)
+    beside = next((s for s in spans if _climbs(guard, text[s.start : s.end])), None)
+    if beside is not None or (sure and following.is_beside(guard, text)):
+        return Verdict((beside or spans[0]).origin, _BESIDE, FIX)
     folders = following.Folders(guard)
     allow = folders.allow if any(s.exact for s in spans) else folders.allow_above
     verdict = judge(text, spans, allowed=allow, follow=True, last=last, sure=sure)
-    return verdict or _own(guard, text, spans[0])
+    return verdict or climbing.verdict_below(guard, text) or _own(guard, text, spans[0])
 
 
 def _climbs(guard: Guard, part: str) -> bool:
@@ -249,7 +249,7 @@ def _key(guard: Guard, service: str, operation: str, given: Mapping[str, Any]) -
     """Judge keys of objects in S3 that the code has resolved as paths: `normpath`."""
     key = given.get("Key") if service == "s3" else None
     if isinstance(key, str) and "/" in key:
-        guard.decide(NAME, lambda: following.left(guard, key))
+        guard.decide(NAME, lambda: following.left(guard, key) or climbing.verdict_on(guard, key))
 
 
 def _library(guard: Guard, arguments: tuple[Any, ...]) -> None:

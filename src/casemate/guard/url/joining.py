@@ -14,7 +14,7 @@ from ..core import Guard
 from ..hooks import argument
 from ..notes import Question
 from ..origin import Origin, Span
-from ..paths import following
+from ..paths import climbing, following
 from ..standing import is_put_together, wrap_after, wrap_after_own
 from ..verdict import Verdict
 from . import links
@@ -187,9 +187,13 @@ def _note(guard: Guard, base: str, path: str, result: str) -> Verdict | None:
     same = guard.taint.is_of(path) if guard.taint is not None and not origins else None
     if same is not None and guard.check_of(path) != "member":
         origins.append(same)
-    if not origins or guard.spans(base):
+    origin = origins[0] if origins and _leaves(base, result) else None
+    spans = guard.spans(base)
+    if origin is not None and "//" not in base[: spans[0].end if spans else 0]:
+        parts = split(result)
+        climbing.joined(guard, result[parts.path : parts.query], origin)
+    if not origins or spans:
         return None  # whoever chooses the page chooses where its links lead
-    origin = origins[0] if _leaves(base, result) else None
     kept: dict[str, Origin | None] = guard.provenance.kept.setdefault(_JOINED, {})
     if len(kept) < MAX_JOINED:
         kept[result] = origin
@@ -209,11 +213,10 @@ def left_of(guard: Guard, url: str) -> Verdict | None:
 
 def _resolved_of(guard: Guard, url: str) -> Verdict | None:
     """Return the verdict on a path that `normpath` has resolved before it was put into a URL."""
-    if not guard.provenance.kept.get(following.LEFT):
-        return None
     parts = split(url)
     path = url[parts.path : parts.query]
     left = following.left_at_end(guard, path) if len(path) > 1 else None
+    left = left or (climbing.verdict_on(guard, path, url) if len(path) > 1 else None)
     return _left(left.origin) if left is not None else None
 
 
