@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from .core import Guard
-from .notes import DERIVED, JOINED
+from .notes import DERIVED, JOINED, Made
 from .origin import Origin
 from .pieces import as_text, texts_in
 
@@ -18,9 +18,14 @@ _MAX_TEXTS = 500
 _MAX_DEPTH = 6
 
 
-def origin_of_sign(guard: Guard, text: str | bytes, signs: Collection[str]) -> Origin | None:
-    """Return where one of these signs is from that a text was put together of."""
-    alone = _pieces(guard, text).intersection(signs)
+def origin_of_sign(
+    guard: Guard, text: str | bytes, signs: Collection[str], *, between: bool = True
+) -> Origin | None:
+    """Return where one of these signs is from that a text was put together of.
+
+    Without `between`, by which texts were joined is the code's: `"|".join(words)`.
+    """
+    alone = _pieces(guard, text, between=between).intersection(signs)
     if not alone or guard.taint is None:
         return None
     for sign in alone:  # cut out of a text of the event's
@@ -35,7 +40,7 @@ def origin_of_sign(guard: Guard, text: str | bytes, signs: Collection[str]) -> O
     return None
 
 
-def _pieces(guard: Guard, text: str | bytes) -> set[str]:
+def _pieces(guard: Guard, text: str | bytes, *, between: bool) -> set[str]:
     """Return the values that a text was put together of, and those that these were."""
     found: set[str] = set()
     todo: list[tuple[object, int]] = [(text, 0)]
@@ -46,8 +51,19 @@ def _pieces(guard: Guard, text: str | bytes) -> set[str]:
         found.add(as_text(item))
         made = guard.provenance.of(item) if len(item) > 1 and depth < _MAX_DEPTH else None
         if made is not None and made.kind == JOINED:
+            separated = not between and _is_separated(made)
             parts = enumerate(made.parts)
-            todo += [(part, depth + 1) for n, part in parts if not made.constant >> n & 1]
+            todo += [
+                (part, depth + 1)
+                for n, part in parts
+                if not (made.constant >> n & 1 or (separated and n % 2))
+            ]
         elif made is not None:
             todo += [(part, depth + 1) for part in texts_in(made)]
     return found
+
+
+def _is_separated(made: Made) -> bool:
+    """Tell whether every other part is the same sign, as where `join` has put texts together."""
+    separators = made.parts[1::2]
+    return made.constant == 0 and len(made.parts) % 2 == 1 and len(set(separators)) == 1

@@ -28,12 +28,6 @@ def walked(path):
         else:
             stack.append(step)
     return "/".join(stack)
-def shortened(path):
-    while True:
-        now = re.sub(r"[^/]+/[.][.]/", "", path, count=1)
-        if now == path:
-            return now
-        path = now
 def folded(path):
     def step(done, one):
         return done[:-1] if one == ".." else done + [one]
@@ -75,7 +69,6 @@ KEYS = {
     "relative": 'os.path.relpath(f"/tenants/{tenant}/{folder}/{name}", "/")',
     "path": 'Path("/tenants", tenant, folder, name).resolve().relative_to("/").as_posix()',
     "slash": 'os.path.normpath(Path("tenants") / tenant / folder / name)',
-    "pattern": 'shortened("tenants/" + tenant + "/" + folder + "/" + name)',
     "reduced": 'folded(f"tenants/{tenant}/{folder}/{name}")',
     "bytes": 'os.path.normpath(f"tenants/{tenant}/{folder}/{name}".encode()).decode()',
 }
@@ -117,10 +110,10 @@ def climbing() -> dict[str, tuple[str, object]]:
     files = [OPENED[name] for name in ("parts", "joined", "format", "path")]
     cases: dict[str, tuple[str, object]] = {}
     for number, (name, key) in enumerate(KEYS.items()):
-        if name in ("absolute", "real", "path"):
-            key = key  # noqa: PLW0127
         for turn, event in enumerate(CLIMBING):
-            if "urljoin" in name and "folder" in event:
+            # `urljoin` is given a folder as it is; and of steps that a library has taken apart,
+            # without a folder of the code's left, nothing leads back to what they were of.
+            if ("urljoin" in name and "folder" in event) or (name == "reduced" and turn == 2):
                 continue
             code = _store(key, files[(number + turn) % len(files)])
             cases[f"{name} {turn}"] = (code, event)
@@ -156,7 +149,8 @@ def test_keys_that_stay_in_their_folder_or_are_looked_at(tmp_path: Path) -> None
 PATTERN = """
 import re, sqlite3
 from dataclasses import dataclass
-ROWS = ["acme|Ann Lee|ann@acme.example", "globex|Cleo|cleo@globex.example"]
+BOOK = (("acme", "Ann Lee", "ann@acme.example"), ("globex", "Cleo", "cleo@globex.example"))
+ROWS = [f"{tenant}|{name}|{mail}" for tenant, name, mail in BOOK]
 class Finder:
     def __init__(self, source):
         self.rx = re.compile(source, re.I)
@@ -200,7 +194,9 @@ def alternatives(values: tuple[str, ...]) -> dict[str, tuple[str, object]]:
     for number, value in enumerate(values):
         for turn in range(3):
             code = PATTERN.replace("{q}", VALUES[(number + turn) % len(VALUES)])
-            code = code.replace("{rx}", SOURCES[(number * 3 + turn) % len(SOURCES)])
+            # What ends a group of the code's is no pattern where there is none.
+            rx = SOURCES[-1] if value == ")|(" else SOURCES[(number * 3 + turn) % len(SOURCES)]
+            code = code.replace("{rx}", rx)
             code = code.replace("{found}", FINDS[(number + 2 * turn) % len(FINDS)])
             cases[f"{value!r} {turn}"] = (code, {"q": value})
     return cases

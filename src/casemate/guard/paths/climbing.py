@@ -45,16 +45,23 @@ def verdict_below(guard: Guard, path: str) -> Verdict | None:
     return _judge(guard, path, path, below=True)
 
 
+def has_left(guard: Guard) -> bool:
+    """Tell whether any path of this invocation is known to have left its folder."""
+    return bool(guard.provenance.kept.get(_JOINED))
+
+
 def _judge(guard: Guard, path: str, source: str, *, below: bool) -> Verdict | None:
     taint = guard.taint
     if taint is None or ".." in path or len(path) > _MAX_PATH or taint.holding("..") is None:
         return None
+    whole = "/" + path.lstrip("/")
+    kept: dict[str, Origin] = guard.provenance.kept.get(_JOINED, {})
+    if kept and not guard.constants.is_literal(source):
+        for end, origin in kept.items():
+            if whole.endswith(end) and not (below and whole == end):
+                return Verdict(origin, _CHANGED, FIX)
     if not guard.spans(source):
         return None
-    whole = "/" + path.lstrip("/")
-    for end, origin in _kept(guard).items():
-        if whole.endswith(end) and not (below and whole == end):
-            return Verdict(origin, _CHANGED, FIX)
     for text in _made_of(guard, source):
         if _comes_to(whole, text, below=below):
             left = _climbs(text, guard.spans(text))
@@ -72,14 +79,9 @@ def resolved(guard: Guard, text: str, result: str, spans: Sequence[Span]) -> Non
 
 def joined(guard: Guard, path: str, origin: Origin) -> None:
     """Keep a path that has left its folder as it was joined, by `urljoin`: no text shows it."""
-    kept = _kept(guard)
+    kept: dict[str, Origin] = guard.provenance.kept.setdefault(_JOINED, {})
     if len(kept) < _MAX_KEPT and len(path.strip("/")) > 1:
         kept["/" + path.strip("/")] = origin
-
-
-def _kept(guard: Guard) -> dict[str, Origin]:
-    kept: dict[str, Origin] = guard.provenance.kept.setdefault(_JOINED, {})
-    return kept
 
 
 def _made_of(guard: Guard, path: str) -> Iterator[str]:

@@ -38,7 +38,9 @@ def check_member(guard: Guard, member: object) -> None:
 
 def check_read(guard: Guard, member: object) -> None:
     """Block the name of a member that is read (BlockedError), if it has left the code's folder."""
-    if isinstance(member, str) and "/" in member and guard.provenance.of(member) is not None:
+    if not isinstance(member, str) or "/" not in member or not guard.active:
+        return
+    if guard.provenance.of(member) is not None or climbing.has_left(guard):
         guard.decide(NAME, lambda: climbing.verdict_on(guard, member))
 
 

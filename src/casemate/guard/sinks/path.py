@@ -64,7 +64,7 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
         return None
     spans = guard.spans(path if isinstance(path, str) else text)
     if not spans:
-        return None
+        return climbing.verdict_below(guard, text) if climbing.has_left(guard) else None
     spans = [_behind_folder(guard, text, span) for span in spans]
     beside = next((s for s in spans if _climbs(guard, text[s.start : s.end])), None)
     if beside is not None or (sure and following.is_beside(guard, text)):

@@ -17,13 +17,15 @@ from typing import Any
 from .. import hooks
 from ..core import Guard
 from ..exponential import is_exponential
+from ..lone_signs import origin_of_sign
 from ..names import READS_PARTS, READS_TEXT
 from ..origin import Span
 from ..searching import ANY_LENGTH, MIN_SUBJECT
 from ..sink import CallHook, Sink
+from ..spans import around
 from ..verdict import Judge, Verdict
 from ..written import by_look
-from .widening import widening
+from .widening import NAMES_PATTERN, STAND_IN, has_characters, widening
 
 NAME = "regex"
 _MAX_TIMES = 64
@@ -34,12 +36,20 @@ _WITH_REPLACEMENT = frozenset(("sub", "subn"))
 _GROUP = re.compile(r"\\(?:g<|\d)")
 _FIX_GROUP = "have a function return the value: pattern.sub(lambda match: value, text)"
 _FIX_PATTERN = "escape what comes from outside: re.escape(value), or limit what may be repeated"
+_WIDENS = "widens what a pattern of the code's matches"
 _FIX_WIDE = "escape what comes from outside: re.escape(value)"
 _FIX_SUBJECT = "rewrite the pattern without a repetition inside a repetition, or limit the length"
 
 
 def _judging(guard: Guard) -> Judge:
     return lambda text, spans: _judge_pattern(guard, text, spans)
+
+
+def _check_pattern(guard: Guard, pattern: str | bytes) -> None:
+    """Block a pattern (BlockedError) that takes exponential time, or that data has widened."""
+    guard.check(NAME, pattern, _judging(guard))
+    if type(pattern) is str and "|" in pattern and guard.active and not guard.is_own(pattern):
+        guard.decide(NAME, lambda: _judge_alternative(guard, pattern))
 
 
 def _judge_pattern(guard: Guard, text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -51,7 +61,21 @@ def _judge_pattern(guard: Guard, text: str, spans: Sequence[Span]) -> Verdict | 
     wide = widening(text, spans, guard.constants.holds_word)
     if wide is None:
         return None
-    return Verdict(wide.origin, "widens what a pattern of the code's matches", _FIX_WIDE)
+    return Verdict(wide.origin, _WIDENS, _FIX_WIDE)
+
+
+def _judge_alternative(guard: Guard, pattern: str) -> Verdict | None:
+    """Judge a sign of alternatives that is all of a value: it needs nothing of what is before it.
+
+    The interpreter has one object for the event's and the code's.
+    """
+    origin = origin_of_sign(guard, pattern, "|", between=False)
+    if origin is None or NAMES_PATTERN.search(origin.pointer) is not None:
+        return None
+    spans = sorted(guard.spans(pattern), key=lambda span: span.start)
+    if not has_characters(STAND_IN.join(around(pattern, spans))):
+        return None
+    return Verdict(origin, _WIDENS, _FIX_WIDE)
 
 
 def _judge_replacement(text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -88,7 +112,7 @@ def _on_call(
         place = 1 + shift
         subject = arguments[place] if len(arguments) > place else named.get("string")
         if isinstance(pattern, (str, bytes)) and name != "escape":
-            guard.check(NAME, pattern, _judging(guard))
+            _check_pattern(guard, pattern)
     else:
         return
     by = arguments[place] if shift and len(arguments) > (place := 0 if compiled else 1) else None
@@ -143,7 +167,7 @@ def _patch_pandas(guard: Guard, module: ModuleType) -> None:
             told = named.get("regex", usual)
             # `split` takes what is longer than one character for a pattern.
             if isinstance(pattern, str) and (told or (told is None and len(pattern) > 1)):
-                guard.check(NAME, pattern, _judging(guard))
+                _check_pattern(guard, pattern)
 
         if hasattr(methods, name):
             hooks.wrap(methods, name, before)

@@ -18,12 +18,12 @@ from ..origin import Span
 from ..spans import around
 
 _MAX_PATTERN, _MAX_PART = 4096, 1024
-_STAND_IN = "\ue000"
+STAND_IN = "\ue000"
 """A character in the place of data: of private use."""
 _ELLIPSIS = 3
 _SIGNS = re.compile(r"[|*+({\[\\]")
 """Without one of these nothing is matched but the very text, or one as long."""
-_NAMED = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$")
+NAMES_PATTERN = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$")
 """Keys of what is to be a pattern."""
 _SECRET = re.compile(r"(?i)(?:^|[^a-z])(?:code|pin|otp|token|secret|password|passwd|pwd)$")
 """Keys of what somebody has to know."""
@@ -56,13 +56,13 @@ def widening(
         plain = _SIGNS.search(part) is None and part.strip(".")
         if span.vouched or span.is_piece or plain:
             continue
-        if _NAMED.search(span.origin.pointer) is not None:
+        if NAMES_PATTERN.search(span.origin.pointer) is not None:
             continue
         if matches_many(part, text) or is_disguised(part, is_word):
             if _SECRET.search(span.origin.pointer) is not None and span.start > 0:
                 return span  # what is compared as a whole, `^{code}$`, is none to be written
-            rest = _STAND_IN.join(around(text, sorted(spans, key=lambda one: one.start)))
-            return span if _has_characters(rest) else None
+            rest = STAND_IN.join(around(text, sorted(spans, key=lambda one: one.start)))
+            return span if has_characters(rest) else None
     return None
 
 
@@ -164,7 +164,7 @@ def _has(items: Any, names: Sequence[str]) -> bool:
     return False
 
 
-def _has_characters(rest: str) -> bool:
+def has_characters(rest: str) -> bool:
     """Tell whether what is the code's own of a pattern has characters to match."""
     parsed = _parsed(rest)
     if parsed is None:
@@ -175,7 +175,7 @@ def _has_characters(rest: str) -> bool:
 def _is_of_characters(items: Any) -> bool:
     for operation, argument in items:
         name = str(operation)
-        if name == "LITERAL" and chr(argument) != _STAND_IN:
+        if name == "LITERAL" and chr(argument) != STAND_IN:
             return True
         if name == "IN" and str(argument[0][0]) != "NEGATE":
             return True

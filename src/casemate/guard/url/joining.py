@@ -189,7 +189,7 @@ def _note(guard: Guard, base: str, path: str, result: str) -> Verdict | None:
         origins.append(same)
     origin = origins[0] if origins and _leaves(base, result) else None
     spans = guard.spans(base)
-    if origin is not None and "//" not in base[: spans[0].end if spans else 0]:
+    if origin is not None and all(span.start >= max(split(base).path, 1) for span in spans):
         parts = split(result)
         climbing.joined(guard, result[parts.path : parts.query], origin)
     if not origins or spans:
