@@ -268,7 +268,7 @@ NOTHING_REACHED = (
     *("+49 30 1234", "-5 %", "=)", "+1 (great)", "@ann", "-- none --", "- see HYPERLINK(s) below"),
     *("+1 for IMAGE (png) uploads", "@team: call (555) 1234", "-12.50", "=> see the mail", "+"),
     *("- item one\n- item two", "@ann (sales) calls", "+49 (0)30 1234 ext. 5", "= total ="),
-    *("-10 % (summer)", "+1 http://shop.example", "=^.^="),
+    *("-10 % (summer)", "+1 http://shop.example", "=^.^=", "-Image(s) attached"),
 )
 
 

@@ -16,8 +16,8 @@ from ..verdict import Verdict
 
 MAX_CELL = 32_767
 """Characters of a cell (Excel's limit)."""
-SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-"""How a cell begins that may be a formula; the last four are the wide forms."""
+SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufeff"
+"""How a cell begins that may be a formula; four are wide forms, the last is before a first one."""
 _NARROW = str.maketrans("\uff1d\uff0b\uff0d\uff20", "=+-@")
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
@@ -35,6 +35,7 @@ _TOKEN = re.compile(
 )
 _OPERANDS = frozenset(("string", "cell", "number", "name", "close"))
 _LEADING = frozenset(("call", "open", "sheet", "topic"))
+_GIVEN = frozenset(("string", "cell"))
 _REACHES = frozenset(("call", "topic", "sheet", "cell"))
 _FIX = (
     'put an apostrophe before what begins with = + - @, a tab or a line end (`"\'" + value`), or '
@@ -58,7 +59,7 @@ FORMULA: Language = language(
 
 def is_formula(cell: str) -> bool:
     """Tell whether a cell with this text is computed by whoever opens the table."""
-    text = cell.lstrip()[:MAX_CELL].translate(_NARROW)
+    text = _begun(cell)[:MAX_CELL].translate(_NARROW)
     if text[:1] not in ("=", "+", "-", "@") or len(text) < 2:
         return False
     seen = _kinds(text[1:])
@@ -67,15 +68,24 @@ def is_formula(cell: str) -> bool:
     return not _REACHES.isdisjoint(seen)
 
 
+def _begun(cell: str) -> str:
+    """Return a cell without what is before its first sign: blanks, and a byte order mark."""
+    return cell.lstrip().removeprefix("\ufeff").lstrip()
+
+
 def _kinds(text: str) -> set[str] | None:
-    """Return what an expression consists of; None if it is none."""
+    """Return what an expression consists of; None if it is none.
+
+    What begins with a function that reaches out is for whoever opens the table to mend.
+    """
     place = 0
     seen: set[str] = set()
-    operand = False
+    operand = reaches = False
     while place < len(text):
         match = _TOKEN.match(text, place)
+        prose = seen if reaches and not _GIVEN.isdisjoint(seen) else None
         if match is None:
-            return None
+            return prose
         kind = str(match.lastgroup)
         place = match.end()
         if kind == "space":
@@ -83,11 +93,12 @@ def _kinds(text: str) -> set[str] | None:
         if kind == "topic":
             return {*seen, kind}  # what comes after is for another program to read
         if operand and kind in (*_LEADING, *_OPERANDS) and kind != "close":
-            return None  # two operands side by side: prose
+            return prose  # two operands side by side
         if not operand and kind == "infix" and match[0][0] not in "=,;":
-            return None
+            return prose
         if kind == "number" and match[0].count(".") > 1:
-            return None  # a date, a version, an address
+            return prose  # a date, a version, an address
+        reaches = reaches or (kind == "call" and _REACHING.match(match[0]) is not None)
         seen.add(kind)
         operand = kind in _OPERANDS
     return seen - {"infix", "sign", "close", "open"} or None
@@ -95,7 +106,7 @@ def _kinds(text: str) -> set[str] | None:
 
 def judge_cell(cell: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data makes a cell a formula, or more of one than a value."""
-    begins = len(cell) - len(cell.lstrip())
+    begins = len(cell) - len(_begun(cell))
     for span in spans:
         if span.vouched:
             continue
