@@ -18,13 +18,14 @@ from ..pieces import as_text
 from ..spans import neutral
 from ..standing import is_own
 from ..verdict import Verdict
+from ..written import commands
 from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
 from .languages import judge_graphql
 
 NAME = "nosql"
 _TEXTS = frozenset((str, bytes))
 _MAX_TEXT = 16 * 1024
-_MAX_GIVEN, _MAX_HELD = 3, 8
+_MAX_GIVEN, _MAX_HELD, _MAX_LINES = 3, 8, 200
 """Of a call that are looked at, and what is in a dictionary that is given."""
 _COMPARED = re.compile(
     r"(?:[=~:(,<>]|\b(?i:eq|ne|co|sw|like|contains|is)\b|\b[A-Z]{2,12} |\w:\w{1,40} )"
@@ -75,6 +76,9 @@ def on_told(
             looks = BREAKS.search(text.strip()) is not None
         if looks and is_own(guard, function):
             check_own(guard, NAME, given, judge_graphql if _DOCUMENT.match(text) else judge)
+        # One line has its end as well, and may have a key more than the code has put into it.
+        if text[-1:] in "\r\n" and commands.may_be(text) and is_own(guard, function):
+            check_own(guard, commands.NAME, given, commands.judging(guard))
 
 
 def _given(arguments: Sequence[Any], named: dict[str, Any]) -> list[Any]:
@@ -137,5 +141,5 @@ def _unescaped(part: str, quote: str, start: int = 0) -> int:
 
 
 def _begins_command(part: str) -> bool:
-    ended = BREAKS.search(part)
-    return ended is not None and _CAPITALS.match(part, ended.end()) is not None
+    ends = itertools.islice(BREAKS.finditer(part), _MAX_LINES)
+    return any(_CAPITALS.match(part, ended.end()) is not None for ended in ends)

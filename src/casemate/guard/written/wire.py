@@ -17,10 +17,10 @@ from ..pieces import as_text
 from ..quoted import judge as judge_quoted
 from ..quoted import language
 from ..spans import around, neutral
-from ..standing import is_direct, is_own, is_put_together, wrap_after
+from ..standing import is_direct, is_own, is_put_together, wrap_after, wrap_direct
 from ..url import links, structure
 from ..verdict import Verdict
-from . import shaped
+from . import commands, shaped
 from .alike import KINDS, POINT, STATSD, adds_tag
 from .fields import judge_value
 from .heads import FIX_HEAD, judge_head, judge_inside
@@ -72,14 +72,13 @@ MAX_FIRST_LINE = 1024
 _MAX_LINES = 1000
 """Of the code's own of which the kind is looked at."""
 _MIN_FIELDS = 2
+_CUTS = 40
+"""As how many cuts at signs one counts that is asked for commands."""
 _HOST = "http://host"
 _CLIENTS = frozenset(("smtplib", "aiosmtplib.smtp"))
 _MAX_FRAMES = 6
 _WRITTEN: collections.deque[str | bytes] = collections.deque(maxlen=8)
 """Mails that messages have written last."""
-_FIX_LINE = (
-    "take line ends out of what goes into a line of a protocol, or refuse values that have one"
-)
 
 
 def check_sent(guard: Guard, data: object) -> None:
@@ -97,7 +96,9 @@ def check_sent(guard: Guard, data: object) -> None:
     if not headed and _SAMPLE.fullmatch(given) is not None:
         return  # in none of its parts is another
     if is_direct(guard, "socket", "ssl", "asyncio"):
-        guard.check(NAME, given, judge_sent if headed else _judge_parts)
+        judged = judge_sent if headed else _judge_parts
+        words = commands.judging(guard)
+        guard.check(NAME, given, lambda text, spans: judged(text, spans) or words(text, spans))
 
 
 def sent_by_own(guard: Guard, function: Any, arguments: tuple[Any, ...], *_: Any) -> None:
@@ -176,6 +177,15 @@ def read_head(guard: Guard, function: Any, *_: Any) -> None:
     text = function if isinstance(function, (str, bytes)) else getattr(function, "__self__", None)
     if isinstance(text, (str, bytes)) and len(text) <= MAX_HEAD and guard.active:
         _check_head(guard, text)
+        if guard.provenance.cuts_left > 0 and commands.may_be(as_text(text[:MAX_FIRST_LINE])):
+            _check_commands(guard, text)
+
+
+def _check_commands(guard: Guard, text: str | bytes) -> None:
+    """Block lines of commands (BlockedError) that the code has put together and reads itself."""
+    guard.provenance.cuts_left -= _CUTS
+    if is_put_together(guard, text):
+        guard.check(NAME, text, commands.judging(guard))
 
 
 def _check_head(guard: Guard, text: str | bytes) -> None:
@@ -256,12 +266,12 @@ def judge_lines(text: str, spans: Sequence[Span]) -> Verdict | None:
     like = [kind for kind in KINDS if any(map(kind.match, own))]
     for span in doubtful(spans) if like else ():
         if STATSD in like and "|" in text[span.start : span.end]:
-            return Verdict(span.origin, "adds a part to a sample of metrics", _FIX_LINE)
+            return Verdict(span.origin, "adds a part to a sample of metrics", commands.FIX_LINE)
         if POINT in like and adds_tag(before_in_line(text, span), text[span.start : span.end]):
-            return Verdict(span.origin, "adds a tag to a point of metrics", _FIX_LINE)
+            return Verdict(span.origin, "adds a tag to a point of metrics", commands.FIX_LINE)
         for place in begun(text, span):
             if any(kind.match(text, place) for kind in like):
-                return Verdict(span.origin, "begins a line of the protocol", _FIX_LINE)
+                return Verdict(span.origin, "begins a line of the protocol", commands.FIX_LINE)
     return None
 
 
@@ -281,11 +291,11 @@ def _commands(text: str, spans: Sequence[Span]) -> Verdict | None:
         payload = mail is None and text[span.start - 1 : span.start] == "\n"
         ends_mail = body is not None and "\n.\r" in text[span.start : span.end + 1]
         if span.start < end and not payload and _adds_words(text, span):
-            return Verdict(span.origin, "adds a key to a command of the protocol", _FIX_LINE)
+            return Verdict(span.origin, "adds a key to a command of the protocol", commands.FIX_LINE)
         if span.start < end and not payload and next(begun(text, span), None) is not None:
-            return Verdict(span.origin, "begins a command of the protocol", _FIX_LINE)
+            return Verdict(span.origin, "begins a command of the protocol", commands.FIX_LINE)
         if ends_mail:
-            return Verdict(span.origin, "ends the body of the mail", _FIX_LINE)
+            return Verdict(span.origin, "ends the body of the mail", commands.FIX_LINE)
     return None
 
 
@@ -302,7 +312,7 @@ def _first_line(text: str, span: Span) -> str:
 def _is_line(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         if _LINE.search(text, span.start, span.end):
-            return Verdict(span.origin, "begins a command of the protocol", _FIX_LINE)
+            return Verdict(span.origin, "begins a command of the protocol", commands.FIX_LINE)
     return None
 
 
@@ -361,6 +371,8 @@ def patch_streams(guard: Guard, module: ModuleType) -> None:
         check_sent(guard, argument(arguments, named, 1, "data"))
 
     wrap(module.StreamWriter, "write", before)
+    # What comes from a network is fed by asyncio itself.
+    wrap_direct(guard, module.StreamReader, "feed_data", before)
 
 
 def patch_mail(guard: Guard, module: ModuleType) -> None:
