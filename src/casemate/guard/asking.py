@@ -2,7 +2,7 @@
 
 A client of the code's own (`jira.ask(f'project = X AND text ~ "{words}"')`) has any name for what
 it does. Looked at are the modules alone that have a literal which looks like a part of a query, or
-begins like a command; in all others calls stay as they are.
+begins like a command, or ends as its lines do; in all others calls stay as they are.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ _FIELDS = re.compile(r"(?:\w{2,40}[:=]\w[\w.-]{0,60}[ ,]){1,8}\w{2,40}[:=](?:\0|
 """Words behind names of fields: `label:support from:`, `tenant=t1,app=`."""
 _COMMAND = re.compile(r"[A-Z]{2,12}(?:[ +][^\n]{0,200})?(?:\0|%s|%\(|\{|\Z)")
 """A word in capitals, as protocols begin their lines."""
+_LINE = re.compile(
+    r"[a-z][\w.:-]{0,60}(?:\0|%[sd]|\{)?[^\n]{0,200}[ ,|][^\n]{0,200}\n\Z|[^\n]{0,200}\r\n", re.DOTALL
+)
+"""A line with a value in it that begins with a word in small letters, or ends as protocols do."""
+_VALUE = re.compile(r"\0|%[sd]|\{\w{0,40}\}")
 _DOCUMENT = re.compile(r"\{\s{0,9}\w{1,40}\s{0,3}\(\s{0,3}\w{1,40}\s{0,3}:")
 """A field of GraphQL's with an argument."""
 _FILTER = re.compile(r"\([&|!]\(|\(\w{1,40}=(?:\0|%s|%\(|\{|\*|\Z)")
@@ -97,7 +102,10 @@ def _literal(node: ast.AST) -> str:
     if isinstance(node, ast.JoinedStr):
         parts = (v.value if isinstance(v, ast.Constant) else _HOLE for v in node.values)
         return "".join(part for part in parts if isinstance(part, str))
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+    held = node.value if isinstance(node, ast.Constant) else ""
+    if isinstance(held, bytes):
+        held = held.decode("latin-1")
+    return held if isinstance(held, str) else ""
 
 
 def _is_part(text: str) -> bool:
@@ -107,4 +115,7 @@ def _is_part(text: str) -> bool:
         return True
     if _DOCUMENT.search(text) is not None or _FILTER.search(text) is not None:
         return True
-    return _FIELDS.search(text) is not None or _COMMAND.match(text) is not None
+    if _FIELDS.search(text) is not None or _COMMAND.match(text) is not None:
+        return True
+    ended = text[-1:] == "\n" and _LINE.match(text) is not None
+    return ended and (text[-2:] == "\r\n" or _VALUE.search(text) is not None)

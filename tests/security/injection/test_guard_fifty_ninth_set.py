@@ -94,7 +94,7 @@ class Protocol:
 
 PROTOCOLS = {
     "memcached set": Protocol(
-        'if words[0] == {b}"set": self.data[words[1]] = words[2]\n'
+        'if words[0] == {b}"set": self.data[words[-1]] = words[0]\n'
         '        elif words[0] in ({b}"get", {b}"delete", {b}"flush_all"): self.data.pop(words[-1], 0)',
         'data = json.dumps({"v": v}); wire = f"set page:{v} 0 60 {len(data)}\\r\\n{data}\\r\\n"',
         ("x\r\nset role:ann 0 0 5\r\nadmin", "y\r\nflush_all\r\nget x", "z\r\ndelete\trole:ann"),
@@ -102,34 +102,34 @@ PROTOCOLS = {
     ),
     "memcached get": Protocol(
         'if words[0] == {b}"get": self.ran += [self.data.get(k) for k in words[1:]]\n'
-        '        elif words[0] == {b}"delete": self.data.pop(words[1], 0)',
+        '        elif words[0] == {b}"delete": self.data.pop(words[-1], 0)',
         'wire = "get page:" + v + "\\r\\n"',
         ("x role:ann", "x\r\ndelete role:ann", "y\nget\trole:root"),
         ("home", "get", "o'neil"),
     ),
     "memcached percent": Protocol(
-        'if words[0] == {b}"set": self.data[words[1]] = words[2]\n'
-        '        elif words[0] == {b}"delete": self.data.pop(words[1], 0)',
+        'if words[0] == {b}"set": self.data[words[-1]] = words[0]\n'
+        '        elif words[0] == {b}"delete": self.data.pop(words[-1], 0)',
         'key = "%s:%s" % ("p", v.strip().lower()); wire = "set %s 0 9 2\\r\\n{}\\r\\n" % key',
         ("x\r\nset\trole:ann\t0\t0\t5\r\nadmin\r\nget z", "a\r\ndelete\trole:root\r\nget b"),
         ("Ann", "delete-me", "set"),
     ),
     "redis inline": Protocol(
-        'if words[0].upper() == {b}"SET": self.data[words[1]] = words[2]\n'
+        'if words[0].upper() == {b}"SET": self.data[words[-1]] = words[0]\n'
         '        elif words[0].upper() in ({b}"GET", {b}"DEL", {b}"FLUSHALL"): self.data.clear()',
         'wire = f"GET session:{v}\\r\\n"',
         ("x\r\nSET role:ann admin", "y\r\nFLUSHALL\r\nGET z", "x\nDEL session:root"),
         ("abc123", "GET", "a:b"),
     ),
     "redis low": Protocol(
-        'if words[0] == {b}"set": self.data[words[1]] = words[2]\n'
-        '        elif words[0] == {b}"del": self.data.pop(words[1], 0)',
+        'if words[0] == {b}"set": self.data[words[-1]] = words[0]\n'
+        '        elif words[0] == {b}"del": self.data.pop(words[-1], 0)',
         'wire = "set %s 1\\r\\n" % v',
         ("x\r\nset role:ann admin\r\nset y", "y 2\r\ndel session:root"),
         ("abc123", "del"),
     ),
     "smtp": Protocol(
-        'if words[0] == {b}"MAIL": self.data["from"] = words[1]\n'
+        'if words[0] == {b}"MAIL": self.data["from"] = words[-1]\n'
         '        elif words[0] in ({b}"RCPT", {b}"DATA", {b}"QUIT"): self.data["to"] = words[-1]',
         'wire = "MAIL FROM:<shop@x.example>\\r\\nRCPT TO:<{}>\\r\\n".format(v)',
         ("a@x.example>\r\nRCPT TO:<all@x.example", "a@x>\r\nDATA\r\nSubject: x"),
@@ -148,21 +148,21 @@ PROTOCOLS = {
         ("a.txt", "my file (1).txt"),
     ),
     "irc": Protocol(
-        'if words[0] in ({b}"PRIVMSG", {b}"KICK", {b}"MODE"): self.data[words[1]] = words[2:]',
+        'if words[0] in ({b}"PRIVMSG", {b}"KICK", {b}"MODE"): self.data[words[-1]] = words',
         'wire = "PRIVMSG #shop :%s\\r\\n" % v',
         ("hi\r\nKICK #shop ann", "hi\nMODE #shop +o mallory"),
         ("hello all, KICK off at 9", "see http://x.example: ok"),
     ),
     "beanstalkd": Protocol(
         'if words[0] == {b}"put": self.data["put"] = words[1:]\n'
-        '        elif words[0] in ({b}"use", {b}"delete", {b}"kick"): self.data["use"] = words[1]',
+        '        elif words[0] in ({b}"use", {b}"delete", {b}"kick"): self.data["use"] = words[-1]',
         'wire = f"use {v}\\r\\nput 0 0 60 4\\r\\nwork\\r\\n"',
         ("mail\r\ndelete 7", "mail\r\nkick 100\r\nuse x"),
         ("mail", "put-off", "kick"),
     ),
     "nats": Protocol(
-        'if words[0] == {b}"PUB": self.data[words[1]] = words[2:]\n'
-        '        elif words[0] == {b}"SUB": self.data["sub"] = words[1]',
+        'if words[0] == {b}"PUB": self.data[words[-1]] = words\n'
+        '        elif words[0] == {b}"SUB": self.data["sub"] = words[-1]',
         'wire = f"PUB orders.{v} 2\\r\\nok\\r\\n"',
         ("a 2\r\nok\r\nSUB > 1\r\nPUB x", "a\r\nSUB > 1"),
         ("berlin", "SUB"),
@@ -181,8 +181,8 @@ PROTOCOLS = {
         ("berlin", "a-b"),
     ),
     "own words": Protocol(
-        'if words[0] == {b}"light": self.data[words[1]] = words[2]\n'
-        '        elif words[0] == {b}"unlock": self.data["door"] = words[1]',
+        'if words[0] == {b}"light": self.data[words[-1]] = words[0]\n'
+        '        elif words[0] == {b}"unlock": self.data["door"] = words[-1]',
         'wire = f"light {v} on\\n"',
         ("hall on\nunlock front\nlight x", "hall\nunlock back"),
         ("hall", "unlock", "living-room"),
@@ -284,8 +284,8 @@ class Chat:
 SMALL = ("get", "set", "delete", "note")
 def handler(event, context):
     v = event["v"]
-    Notes().add(f"note from ann\\n{v}\\n-- the shop")
-    Notes().add("note " + v)
+    Notes().add(f"Note from Ann:\\n{v}\\n-- the shop\\n")
+    Notes().add(f"\\n{v}\\n")
     Chat().post("shop", f"Hello {event.get('who', 'you')},\\n\\n{v}\\n\\nregards")
     return SMALL.index("set")
 """

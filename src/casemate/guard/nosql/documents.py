@@ -10,7 +10,7 @@ from ..identity import identity
 from ..notes import DERIVED
 from ..origin import Origin
 from ..pieces import as_text
-from ..plain_names import is_hidden, is_plain, is_whose
+from ..plain_names import is_hidden, is_of_one, is_plain, is_whose
 from ..quoted import judge
 from ..verdict import Verdict
 from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
@@ -90,7 +90,8 @@ class Walk:
             return not is_hidden(value.rpartition(".")[2].lstrip("$"))
         if key not in _COMPARISONS:
             return False
-        if key != "$eq" and is_whose(field):
+        # Whoever has to know all of it is let in by what is greater than nothing.
+        if key != "$eq" and (is_whose(field) or is_of_one(field)):
             return False
         return bool(field) and not field.startswith("$") and not is_hidden(field)
 

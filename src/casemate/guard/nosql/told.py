@@ -18,7 +18,8 @@ from ..pieces import as_text
 from ..spans import neutral
 from ..standing import is_own
 from ..verdict import Verdict
-from ..written import commands
+from ..written import commands, wire
+from ..written.alike import KINDS
 from ..written.lines import BREAKS, before_in_line, doubtful, is_whole
 from .languages import judge_graphql
 
@@ -77,8 +78,16 @@ def on_told(
         if looks and is_own(guard, function):
             check_own(guard, NAME, given, judge_graphql if _DOCUMENT.match(text) else judge)
         # One line has its end as well, and may have a key more than the code has put into it.
-        if text[-1:] in "\r\n" and commands.may_be(text) and is_own(guard, function):
-            check_own(guard, commands.NAME, given, commands.judging(guard))
+        if text[-1:] in "\r\n" and is_own(guard, function):
+            _check_lines(guard, given, text)
+
+
+def _check_lines(guard: Guard, given: str | bytes, text: str) -> None:
+    """Block lines of a protocol (BlockedError) that the code gives to an object of its own."""
+    if commands.may_be(text):
+        check_own(guard, commands.NAME, given, commands.judging(guard))
+    elif any(kind.match(line) for line in text.split("\n", _MAX_LINES) for kind in KINDS):
+        check_own(guard, wire.NAME, given, wire.judge_lines)
 
 
 def _given(arguments: Sequence[Any], named: dict[str, Any]) -> list[Any]:

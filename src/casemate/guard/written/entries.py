@@ -113,7 +113,7 @@ def _named(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
     signs = {sign.strip() or sign for _, sign in pairs}
     orders = len(heads) == len(lines) and not any(map(_is_sentence, lines))
     # Of orders that the code reads it asks for one that it has written itself.
-    orders = orders and any(known.holds(found["key"].strip("[](){}<>")) for found in heads)
+    orders = orders and any(known.holds(found["key"]) for found in heads)
 
     def alike(line: str) -> bool:
         found = _HEAD.match(line)
