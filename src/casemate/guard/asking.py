@@ -26,11 +26,8 @@ _FIELDS = re.compile(r"(?:\w{2,40}[:=]\w[\w.-]{0,60}[ ,]){1,8}\w{2,40}[:=](?:\0|
 """Words behind names of fields: `label:support from:`, `tenant=t1,app=`."""
 _COMMAND = re.compile(r"[A-Z]{2,12}(?:[ +][^\n]{0,200})?(?:\0|%s|%\(|\{|\Z)")
 """A word in capitals, as protocols begin their lines."""
-_LINE = re.compile(
-    r"[a-z][\w.:-]{0,60}(?:\0|%[sd]|\{)?[^\n]{0,200}[ ,|][^\n]{0,200}\n\Z|[^\n]{0,200}\r\n", re.DOTALL
-)
-"""A line with a value in it that begins with a word in small letters, or ends as protocols do."""
 _VALUE = re.compile(r"\0|%[sd]|\{\w{0,40}\}")
+"""Where a value goes into a text."""
 _DOCUMENT = re.compile(r"\{\s{0,9}\w{1,40}\s{0,3}\(\s{0,3}\w{1,40}\s{0,3}:")
 """A field of GraphQL's with an argument."""
 _FILTER = re.compile(r"\([&|!]\(|\(\w{1,40}=(?:\0|%s|%\(|\{|\*|\Z)")
@@ -117,5 +114,15 @@ def _is_part(text: str) -> bool:
         return True
     if _FIELDS.search(text) is not None or _COMMAND.match(text) is not None:
         return True
-    ended = text[-1:] == "\n" and _LINE.match(text) is not None
-    return ended and (text[-2:] == "\r\n" or _VALUE.search(text) is not None)
+    return _is_line(text)
+
+
+def _is_line(text: str) -> bool:
+    """Tell whether a text ends as lines of protocols do, or is one with a value in it.
+
+    Those that begin with a capital letter are for people to read.
+    """
+    if text[-2:] == "\r\n":
+        return True
+    ended = text[-1:] == "\n" and text[:1].islower() and " " in text
+    return ended and _VALUE.search(text) is not None

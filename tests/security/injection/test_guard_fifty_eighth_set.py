@@ -100,9 +100,7 @@ CHECKS = (
 
 
 def _store(key: str, opened: str, check: str = "pass") -> str:
-    return (
-        STORE.replace("{key}", key).replace("{opened}", opened).replace("{check}", check)
-    )
+    return STORE.replace("{key}", key).replace("{opened}", opened).replace("{check}", check)
 
 
 def climbing() -> dict[str, tuple[str, object]]:

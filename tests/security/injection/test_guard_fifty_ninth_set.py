@@ -169,13 +169,13 @@ PROTOCOLS = {
     ),
     "imap": Protocol(
         'if len(words) > 1 and words[1] in ({b}"SELECT", {b}"DELETE", {b}"LOGIN"):\n'
-        '            self.data[words[0]] = words[1:]',
+        "            self.data[words[0]] = words[1:]",
         'wire = f"a1 LOGIN shop pw\\r\\na2 SELECT {v}\\r\\n"',
         ("INBOX\r\na3 DELETE Archive", "INBOX\na4 DELETE x"),
         ("INBOX", "Sent"),
     ),
     "graphite": Protocol(
-        'if len(words) == 3: self.data[words[0]] = float(words[1])',
+        "if len(words) == 3: self.data[words[0]] = float(words[1])",
         'wire = f"shop.{v}.hits 1 1700000000\\nshop.all.hits 1 1700000000\\n"',
         ("x 1 1\nshop.root.sales 9 1700000000\nshop.y",),
         ("berlin", "a-b"),
@@ -266,7 +266,10 @@ def counted(makes: tuple[str, ...]) -> dict[str, tuple[str, object]]:
     """Return programs that send data after its length, or what was hashed of it."""
     code = COUNTED.replace("{b}", "b")
     return {
-        make: (code.replace("{make}", make), {"v": "a\r\nflush_all\r\nset role:ann 0 60 5\r\nadmin"})
+        make: (
+            code.replace("{make}", make),
+            {"v": "a\r\nflush_all\r\nset role:ann 0 60 5\r\nadmin"},
+        )
         for make in makes
     }
 
@@ -424,7 +427,13 @@ def lookups() -> dict[str, tuple[str, object]]:
 
 def no_lookups() -> dict[str, tuple[str, object]]:
     """Return the same with values, and fields of which people choose how they are compared."""
-    bodies = ("code=991-003", "code=%24gt", "code=$ne&x[y]=z", "code=a[$gt]", "code=%7B%22$gt%22%7D")
+    bodies = (
+        "code=991-003",
+        "code=%24gt",
+        "code=$ne&x[y]=z",
+        "code=a[$gt]",
+        "code=%7B%22$gt%22%7D",
+    )
     cases: dict[str, tuple[str, object]] = {}
     for number, body in enumerate(bodies):
         for turn, parse in enumerate(PARSES):

@@ -23,7 +23,9 @@ STAND_IN = "\ue000"
 _ELLIPSIS = 3
 _SIGNS = re.compile(r"[|*+({\[\\]")
 """Without one of these nothing is matched but the very text, or one as long."""
-NAMES_PATTERN = re.compile(r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$")
+NAMES_PATTERN = re.compile(
+    r"(?i)(?:^|[^a-z])(?:re|rx|regexp?|patterns?|expr(?:ession)?|mask|glob)s?$"
+)
 """Keys of what is to be a pattern."""
 _SECRET = re.compile(r"(?i)(?:^|[^a-z])(?:code|pin|otp|token|secret|password|passwd|pwd)$")
 """Keys of what somebody has to know."""

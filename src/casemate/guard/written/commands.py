@@ -1,8 +1,8 @@
 """Lines of commands that the code puts together, for a server elsewhere or an object of its own.
 
 A line that data begins is a command of its own if it begins with a word of the protocol: one that
-the code asks for itself, or one of a protocol that is known. Behind a key that ends at a blank, data
-with a blank is one key more. What comes after its length is no line, whatever is in it.
+the code asks for itself, or one of a protocol that is known. Where a key ends at a blank, data with
+a blank is one key more. What comes after its length is no line, whatever is in it.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from ..url import links, structure
 from ..verdict import Verdict
 from . import commands, shaped
 from .alike import KINDS, POINT, STATSD, adds_tag
+from .commands import FIX_LINE
 from .fields import judge_value
 from .heads import FIX_HEAD, judge_head, judge_inside
 from .lines import BREAKS, before_in_line, begun, doubtful
@@ -266,12 +267,12 @@ def judge_lines(text: str, spans: Sequence[Span]) -> Verdict | None:
     like = [kind for kind in KINDS if any(map(kind.match, own))]
     for span in doubtful(spans) if like else ():
         if STATSD in like and "|" in text[span.start : span.end]:
-            return Verdict(span.origin, "adds a part to a sample of metrics", commands.FIX_LINE)
+            return Verdict(span.origin, "adds a part to a sample of metrics", FIX_LINE)
         if POINT in like and adds_tag(before_in_line(text, span), text[span.start : span.end]):
-            return Verdict(span.origin, "adds a tag to a point of metrics", commands.FIX_LINE)
+            return Verdict(span.origin, "adds a tag to a point of metrics", FIX_LINE)
         for place in begun(text, span):
             if any(kind.match(text, place) for kind in like):
-                return Verdict(span.origin, "begins a line of the protocol", commands.FIX_LINE)
+                return Verdict(span.origin, "begins a line of the protocol", FIX_LINE)
     return None
 
 
@@ -291,11 +292,11 @@ def _commands(text: str, spans: Sequence[Span]) -> Verdict | None:
         payload = mail is None and text[span.start - 1 : span.start] == "\n"
         ends_mail = body is not None and "\n.\r" in text[span.start : span.end + 1]
         if span.start < end and not payload and _adds_words(text, span):
-            return Verdict(span.origin, "adds a key to a command of the protocol", commands.FIX_LINE)
+            return Verdict(span.origin, "adds a key to a command of the protocol", FIX_LINE)
         if span.start < end and not payload and next(begun(text, span), None) is not None:
-            return Verdict(span.origin, "begins a command of the protocol", commands.FIX_LINE)
+            return Verdict(span.origin, "begins a command of the protocol", FIX_LINE)
         if ends_mail:
-            return Verdict(span.origin, "ends the body of the mail", commands.FIX_LINE)
+            return Verdict(span.origin, "ends the body of the mail", FIX_LINE)
     return None
 
 
@@ -312,7 +313,7 @@ def _first_line(text: str, span: Span) -> str:
 def _is_line(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         if _LINE.search(text, span.start, span.end):
-            return Verdict(span.origin, "begins a command of the protocol", commands.FIX_LINE)
+            return Verdict(span.origin, "begins a command of the protocol", FIX_LINE)
     return None
 
 
