@@ -50,6 +50,16 @@ class Taint(DecodedTexts):
             node = next((n for known, n in self._data.items() if data in known), None)
         return None if node is None else self._origin(node, None)
 
+    def size(self) -> int:
+        """Return how many texts are known by now."""
+        self._index()
+        return len(self._texts)
+
+    def any_has(self, part: str) -> bool:
+        """Tell whether any of the texts that are known by now has a part."""
+        self._index()
+        return any(part in text for text in self._texts)
+
     def key(self, text: str) -> Origin | None:
         """Return where a key of an object is from, also one inside JSON in a string."""
         self._index()

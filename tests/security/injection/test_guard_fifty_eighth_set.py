@@ -206,6 +206,8 @@ ESCAPED = (
     '"|".join(map(re.escape, [q, "ann"]))',
     '"^(?:" + "|".join(["ann", "bob"]) + ")[|]"',
     'r"^acme\\|" + re.escape(q) + "|" + "^none$"',
+    'f"Ann[{q}]Lee" if q in ("|", ";") else "a"',
+    '"[" + q[:1] + "]acme"',
 )
 
 
@@ -214,7 +216,7 @@ def harmless_patterns() -> dict[str, tuple[str, object]]:
     cases = alternatives(PLAIN)
     for number, rx in enumerate(ESCAPED):
         for value in ("|", "a|b", "x|"):
-            code = PATTERN.replace("{q}", VALUES[number]).replace("{rx}", rx)
+            code = PATTERN.replace("{q}", VALUES[number % 4]).replace("{rx}", rx)
             cases[f"escaped {value} {rx}"] = (code.replace("{found}", FINDS[0]), {"q": value})
     for number, rx in enumerate((*SOURCES, *ESCAPED)):
         code = PATTERN.replace("{q}", VALUES[number % 4]).replace("{rx}", rx)

@@ -440,7 +440,9 @@ def no_lookups() -> dict[str, tuple[str, object]]:
             code = LOOKUP.replace("{parse}", parse)
             code = code.replace("{find}", FINDS[(number + turn) % len(FINDS)])
             cases[f"{body} {parse}"] = (code, {"body": f"login=root&{body}"})
-    for number, body in enumerate(("price[$gt]=2", "price[$lte]=9", "weight[$lt]=5")):
+    for number, body in enumerate(
+        ("price[$gt]=2", "price[$lte]=9", "weight[$lt]=5", "zip_code[$gte]=10000")
+    ):
         field = body.partition("[")[0]
         code = LOOKUP.replace("{parse}", PARSES[number])
         find = f'{{"{field}": data.get("{field}")}} and 1'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,10 @@ _ACCUMULATORS = frozenset(("$sum", "$avg", "$min", "$max", "$first", "$last"))
 _PAGING = frozenset(("$limit", "$skip"))
 _SCALARS = (str, int, float, bool, bytes)
 _PATTERNS = frozenset(("$regex", "$regexp"))
+_LISTED = re.compile(
+    r"(?i)country|zip|post|area|lang|currency|status|state|colou?r|product|region|airport|dial"
+)
+"""What a code is of that everybody has: `zip_code`."""
 _SCRIPTS = frozenset(("source", "inline"))
 
 
@@ -91,7 +96,7 @@ class Walk:
         if key not in _COMPARISONS:
             return False
         # Whoever has to know all of it is let in by what is greater than nothing.
-        if key != "$eq" and (is_whose(field) or is_of_one(field)):
+        if key != "$eq" and (is_whose(field) or (is_of_one(field) and not _LISTED.search(field))):
             return False
         return bool(field) and not field.startswith("$") and not is_hidden(field)
 

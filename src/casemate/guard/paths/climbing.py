@@ -19,7 +19,7 @@ from ..verdict import Verdict
 from .judgement import FIX, inside, judge
 
 _JOINED = ("path", "ends")
-_LEFT = ("path", "noted")
+_LEFT, _STEPS = ("path", "noted"), ("path", "steps")
 _CHANGED = "leaves the folder that the code names, before the path is resolved"
 _MAX_PATH = 4096
 _MAX_TEXTS = 400
@@ -51,8 +51,7 @@ def has_left(guard: Guard) -> bool:
 
 
 def _judge(guard: Guard, path: str, source: str, *, below: bool) -> Verdict | None:
-    taint = guard.taint
-    if taint is None or ".." in path or len(path) > _MAX_PATH or taint.holding("..") is None:
+    if ".." in path or len(path) > _MAX_PATH:
         return None
     whole = "/" + path.lstrip("/")
     kept: dict[str, Origin] = guard.provenance.kept.get(_JOINED, {})
@@ -67,7 +66,7 @@ def _judge(guard: Guard, path: str, source: str, *, below: bool) -> Verdict | No
             left = _climbs(text, guard.spans(text))
             if left is not None:
                 return Verdict(left, _CHANGED, FIX)
-    return _among_notes(guard, whole, below=below)
+    return _among_notes(guard, whole, below=below) if _has_steps(guard) else None
 
 
 def resolved(guard: Guard, text: str, result: str, spans: Sequence[Span]) -> None:
@@ -139,6 +138,18 @@ def _climbs(text: str, spans: Sequence[Span]) -> Origin | None:
 def _folder(text: str, span: Span) -> str:
     """Return the folder before data, if there is one but the root."""
     return text[: span.start].rpartition("/")[0].strip("/.")
+
+
+def _has_steps(guard: Guard) -> bool:
+    """Tell whether the event has a step up in a text; nothing is decoded for it."""
+    taint, kept = guard.taint, guard.provenance.kept
+    if taint is None:
+        return False
+    known: tuple[int, bool] = kept.get(_STEPS, (-1, False))
+    size = taint.size()
+    if known[0] != size:
+        known = kept[_STEPS] = (size, taint.any_has(".."))
+    return known[1]
 
 
 def _among_notes(guard: Guard, whole: str, *, below: bool) -> Verdict | None:

@@ -25,7 +25,7 @@ from ..sink import CallHook, Sink
 from ..spans import around
 from ..verdict import Judge, Verdict
 from ..written import by_look
-from .widening import NAMES_PATTERN, STAND_IN, has_characters, widening
+from .widening import NAMES_PATTERN, STAND_IN, has_alternatives, has_characters, widening
 
 NAME = "regex"
 _MAX_TIMES = 64
@@ -72,6 +72,8 @@ def _judge_alternative(guard: Guard, pattern: str) -> Verdict | None:
     origin = origin_of_sign(guard, pattern, "|", between=False)
     if origin is None or NAMES_PATTERN.search(origin.pointer) is not None:
         return None
+    if not has_alternatives(pattern):
+        return None  # in a set it is a sign like others
     spans = sorted(guard.spans(pattern), key=lambda span: span.start)
     if not has_characters(STAND_IN.join(around(pattern, spans))):
         return None

@@ -166,6 +166,13 @@ def _has(items: Any, names: Sequence[str]) -> bool:
     return False
 
 
+@lru_cache(maxsize=256)
+def has_alternatives(pattern: str) -> bool:
+    """Tell whether a pattern has alternatives; also if nobody can read it."""
+    parsed = _parsed(pattern) if len(pattern) <= _MAX_PATTERN else None
+    return parsed is None or _has(parsed, ("BRANCH",))
+
+
 def has_characters(rest: str) -> bool:
     """Tell whether what is the code's own of a pattern has characters to match."""
     parsed = _parsed(rest)

@@ -67,14 +67,17 @@ def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
     own = neutral(text, seen, _DATA)
     if own[-1:] == _DATA or not _are_commands(known, own):
         return None
+    until = 0
     for span in doubtful(seen):
         before = before_in_line(own, span)
-        if not before.strip(_DATA + " \t") or _is_counted(text, own, span):
+        if not before.strip(_DATA + " \t") or span.end <= until:
             continue
-        if _OF_KEYS.match(before) is not None and _has_blank(text, span):
-            return Verdict(span.origin, "adds a key to a command of the protocol", FIX_LINE)
-        if any(_begins(known, own, line) for line in _begun(text, span)):
-            return Verdict(span.origin, "begins a command of the protocol", FIX_LINE)
+        adds = _OF_KEYS.match(before) is not None and _has_blank(text, span)
+        if adds or any(_begins(known, own, line) for line in _begun(text, span)):
+            until = _counted_until(text, own, span)
+            if span.end > until:
+                words = "adds a key to" if adds else "begins"
+                return Verdict(span.origin, f"{words} a command of the protocol", FIX_LINE)
     return None
 
 
@@ -91,12 +94,19 @@ def _is_command(known: Constants, line: str) -> bool:
     word = found[1]
     if not (word.islower() or word.isupper()):
         return False  # it begins a sentence
-    return word.lower() in _VERBS or any(map(known.holds, {word, word.upper(), word.lower()}))
+    return word.lower() in _VERBS or _is_held(known, word)
+
+
+def _is_held(known: Constants, word: str) -> bool:
+    return any(map(known.holds, {word, word.upper(), word.lower()}))
 
 
 def _begins(known: Constants, own: str, line: str) -> bool:
+    """Tell whether a line is a command: of a known protocol if the code's own first one is."""
     if _is_command(known, line):
-        return True
+        found, first = _WORD.match(line), _WORD.match(own)
+        of_protocol = first is None or first[1].lower() in _VERBS
+        return of_protocol or (found is not None and _is_held(known, found[1]))
     tagged = _TAGGED.match(line)
     return tagged is not None and _TAGGED.match(own) is not None
 
@@ -115,18 +125,19 @@ def _has_blank(text: str, span: Span) -> bool:
     return len(first.split()) > 1 or (first[:1].isspace() and first.strip() != "")
 
 
-def _is_counted(text: str, own: str, span: Span) -> bool:
-    """Tell whether data is within as many bytes as a line of the code's before it says."""
+def _counted_until(text: str, own: str, span: Span) -> int:
+    """Return where as many bytes end as a line of the code's before data says; 0 if none does."""
     end = span.start
     for _ in range(_MAX_LINES):
         end = own.rfind("\n", 0, end)
         if end < 0:
-            return False
+            break
         line = own[max(own.rfind("\n", 0, end) + 1, end - MAX_LINE) : end]
         found = _NUMBER.search(line)
         if found is not None:
-            counted = text[end + 1 :].encode(errors="surrogateescape")
-            size = len(text[end + 1 : span.end].encode(errors="surrogateescape"))
-            last = counted[int(found[1]) : int(found[1]) + 1]
-            return size <= int(found[1]) and last in (b"", b"\r", b"\n")
-    return False
+            size = int(found[1])
+            counted = text[end + 1 :].encode(errors="surrogatepass")
+            ended = counted[size : size + 1] in (b"", b"\r", b"\n")
+            part = counted[:size].decode(errors="surrogatepass") if ended else ""
+            return end + 1 + len(part)
+    return 0
