@@ -45,6 +45,13 @@ _OF_ONE = frozenset(
     ["code", "codes", "coupon", "email", "login", "mail", "serial", "uid", "username", "voucher"]
 )
 """What is asked for as a whole: who knows all of it is let in."""
+_OF_ALL = frozenset(
+    [
+        *("airport", "area", "color", "colour", "country", "currency", "dial", "lang", "language"),
+        *("post", "postal", "product", "region", "state", "status", "zip"),
+    ]
+)
+"""What a code is of that lets nobody in: `zip_code`."""
 _DECIDING = frozenset(
     [
         *("id", "ids", "uid", "gid", "uuid", "guid", "pk", "fk", "ref", "owner", "owners"),
@@ -149,6 +156,11 @@ def is_whose(name: str) -> bool:
 def is_of_one(name: str) -> bool:
     """Tell whether a column has a secret, or what only one has: a code, an address of mail."""
     return is_hidden(name) or any(p.lower() in _OF_ONE for p in _PARTS.findall(name))
+
+
+def is_of_all(name: str) -> bool:
+    """Tell whether a code is one that everybody has, such as that of a country."""
+    return any(part.lower() in _OF_ALL for part in _PARTS.findall(name))
 
 
 def says_whose(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from ..identity import identity
 from ..notes import DERIVED
 from ..origin import Origin
 from ..pieces import as_text
-from ..plain_names import is_hidden, is_of_one, is_plain, is_whose
+from ..plain_names import is_hidden, is_of_all, is_of_one, is_plain, is_whose
 from ..quoted import judge
 from ..verdict import Verdict
 from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
@@ -23,10 +22,6 @@ _ACCUMULATORS = frozenset(("$sum", "$avg", "$min", "$max", "$first", "$last"))
 _PAGING = frozenset(("$limit", "$skip"))
 _SCALARS = (str, int, float, bool, bytes)
 _PATTERNS = frozenset(("$regex", "$regexp"))
-_LISTED = re.compile(
-    r"(?i)country|zip|post|area|lang|currency|status|state|colou?r|product|region|airport|dial"
-)
-"""What a code is of that everybody has: `zip_code`."""
 _SCRIPTS = frozenset(("source", "inline"))
 
 
@@ -96,7 +91,7 @@ class Walk:
         if key not in _COMPARISONS:
             return False
         # Whoever has to know all of it is let in by what is greater than nothing.
-        if key != "$eq" and (is_whose(field) or (is_of_one(field) and not _LISTED.search(field))):
+        if key != "$eq" and (is_whose(field) or (is_of_one(field) and not is_of_all(field))):
             return False
         return bool(field) and not field.startswith("$") and not is_hidden(field)
 

@@ -28,7 +28,7 @@ _MAX_TEXT, _MAX_LINES = 64 * 1024, 200
 _WORD = re.compile(r"[ \t]{0,8}([A-Za-z][A-Za-z_-]{1,20})(?=[ \t\r\n]|\Z)")
 _TAGGED = re.compile(r"[A-Za-z]{0,4}\d{1,6} ([A-Za-z]{3,14})(?=[ \t\r\n]|\Z)")
 """A command behind a mark by which its answer is told, as IMAP has it."""
-_NUMBER = re.compile(r"(?<!\S)[$*]?(\d{1,7})\+?(?=\s*\Z)")
+_NUMBER = re.compile(r"(?<!\S)[$*]?(\d{1,7})\+?\Z")
 """How many bytes come after a line, at its end."""
 _VERBS = frozenset(
     [
@@ -43,8 +43,7 @@ _VERBS = frozenset(
 )
 """Of memcached, Redis, beanstalkd, NATS, SMTP, POP, IMAP, FTP and IRC, in small letters."""
 _OF_KEYS = re.compile(
-    r"\s{0,8}(?:gets?|gat|delete|del|incr|decr|touch|mget|exists|unlink)[ \t]\S{0,250}\Z",
-    re.IGNORECASE,
+    r"\s{0,8}(?:gets?|gat|delete|del|incr|decr|touch|mget|exists|unlink)[ \t]\S{0,250}\Z"
 )
 """What is before a key that is the first one, of commands that take several, or end with it."""
 
@@ -133,7 +132,7 @@ def _counted_until(text: str, own: str, span: Span) -> int:
         if end < 0:
             break
         line = own[max(own.rfind("\n", 0, end) + 1, end - MAX_LINE) : end]
-        found = _NUMBER.search(line)
+        found = _NUMBER.search(line.rstrip())
         if found is not None:
             size = int(found[1])
             counted = text[end + 1 :].encode(errors="surrogatepass")
