@@ -32,6 +32,7 @@ from .notes import (
     written_by,
 )
 from .quick import MAX_SHORT, MAX_WAITING
+from .rows import Rows, rows_in
 from .substituting import held
 
 _ONLY_TEXTS = frozenset(TEXTS)
@@ -461,9 +462,18 @@ class Calls(Generations):
                     texts += item[:room]
                     room -= len(item)
                 else:
-                    todo += item[:MAX_ITEMS]
+                    inside = list(item[:MAX_ITEMS])
+                    if rows := rows_in(inside, room):
+                        del inside[-len(rows) :]
+                        room -= self._take_rows(Rows(rows), sources)
+                    todo += inside
         if texts:
             self._waiting.append((texts, SPREAD, sources, texts))
             self._listed += len(texts)
             if self._listed > MAX_WAITING:
                 self._forget_lists()
+
+    def _take_rows(self, rows: Rows, sources: tuple[Any, ...]) -> int:
+        """Take the note of rows that a call returned, and return how much of the room it takes."""
+        self._list((rows.rows, SPREAD, sources, rows))
+        return rows.room

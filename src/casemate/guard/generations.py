@@ -29,6 +29,7 @@ from .notes import (
     in_turns,
 )
 from .quick import MAX_SHORT, MAX_WAITING, written_out
+from .rows import Rows
 
 _PUT_TOGETHER = frozenset((JOINED, PERCENT, FORMAT))
 MAX_BATCH = 1024
@@ -198,7 +199,8 @@ class Generations:
             note = self._lists[0]
             if len(self._objects) >= MAX_OBJECTS:
                 self._renew_objects()
-            self._objects[identity(note[0])] = (note[0], note[2])
+            several = note[0] if type(note[3]) is Rows else (note[0],)
+            self._objects.update((identity(one), (one, note[2])) for one in several)
             self._lists.popleft()
 
     def noted(self) -> Iterator[tuple[Any, ...]]:
@@ -239,11 +241,12 @@ class Generations:
         """
         waiting = self._waiting
         with self._turn:
-            listed = self._listed
-            if len(waiting) >= MAX_WAITING:
-                # What went by itself, since the ring was full, is still counted.
-                several = [n for n in waiting.copy() if n[1] is SPREAD or n[1] is BATCH]
-                listed = sum([len(note[3]) for note in several])
+            several = [n for n in waiting.copy() if n[1] is SPREAD or n[1] is BATCH]
+            for note in several:
+                if type(note[3]) is Rows:  # of which only the most they have was told
+                    note[3].count()
+            # What went by itself, since the ring was full, is still counted.
+            listed = sum([len(note[3]) for note in several])
             while listed > _LISTED_LEFT and waiting:
                 note = waiting.popleft()
                 if note[1] is SPREAD or note[1] is BATCH:
@@ -315,7 +318,7 @@ class Generations:
             made = self._made
         made[value if single else identity(value)] = note
 
-    def _keep_parts(self, texts: Sequence[Any], sources: tuple[Any, ...]) -> None:
+    def _keep_parts(self, texts: Iterable[Any], sources: tuple[Any, ...]) -> None:
         for text in texts:
             if type(text) not in TEXTS or self._was_there(text):
                 continue
