@@ -462,18 +462,22 @@ class Calls(Generations):
                     texts += item[:room]
                     room -= len(item)
                 else:
-                    inside = list(item[:MAX_ITEMS])
-                    if rows := rows_in(inside, room):
-                        del inside[-len(rows) :]
-                        room -= self._take_rows(Rows(rows), sources)
+                    inside, taken = self._without_rows(list(item[:MAX_ITEMS]), room, sources)
                     todo += inside
+                    room -= taken
         if texts:
             self._waiting.append((texts, SPREAD, sources, texts))
             self._listed += len(texts)
             if self._listed > MAX_WAITING:
                 self._forget_lists()
 
-    def _take_rows(self, rows: Rows, sources: tuple[Any, ...]) -> int:
-        """Take the note of rows that a call returned, and return how much of the room it takes."""
-        self._list((rows.rows, SPREAD, sources, rows))
-        return rows.room
+    def _without_rows(
+        self, items: list[Any], room: int, sources: tuple[Any, ...]
+    ) -> tuple[list[Any], int]:
+        """Take the note of rows at the end of a list: return what is left, and the room taken."""
+        found = rows_in(items, room)
+        if not found:
+            return items, 0
+        rows = Rows(found)
+        self._list((found, SPREAD, sources, rows))
+        return items[: -len(found)], rows.room

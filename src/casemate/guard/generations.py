@@ -10,7 +10,7 @@ import _thread
 import collections
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .identity import identity
