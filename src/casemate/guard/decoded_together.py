@@ -197,7 +197,9 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
         bearers = sum([" " in text for text in tokens])
         spend(TOKEN_COST * len(tokens) + BEARER_COST * bearers)
         _of_tokens(tokens, made)
-    coded = [text for text in texts if BASE64.fullmatch(text)]
+    # Neither base64 nor hex has a dot.
+    bare = [text for text in texts if "." not in text]
+    coded = [text for text in bare if BASE64.fullmatch(text)]
     if coded:
         data = base64_of(coded)
         plain, others = plain_of(coded, data)
@@ -215,7 +217,7 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
         # begin with what is no digit.
         if text[:5] == "data:" or (SPACED.fullmatch(text, 0, BEGINNING) and _BLANK.search(text)):
             _add(made, text, base64_forms(text))
-    for text in filter(is_hex, texts):
+    for text in filter(is_hex, bare):
         _add(made, text, hex_forms(text))
 
 

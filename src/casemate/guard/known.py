@@ -31,6 +31,7 @@ _FEW_STEPS = 32
 _MANY = 64
 """Texts of a list from which on it is taken at once."""
 _ONLY_TEXTS = frozenset((str,))
+_NUMBERS = frozenset((int, float))
 _LISTS = frozenset((list, tuple))
 _SHOWN = frozenset((str, int, float))
 _WITHOUT = frozenset((int, float, bool, type(None)))
@@ -127,7 +128,9 @@ class Known:
             if level > MAX_NESTING or len(texts) >= MAX_TEXTS:
                 self.overflown = True
                 return
-            if len(item) >= _MANY and self._take_list_of_texts(item, at, depth):
+            if len(item) >= _MANY and (
+                self._take_list_of_texts(item, at, depth) or self._take_list_of_numbers(item, at)
+            ):
                 continue
             for step, child in children:
                 kind = type(child)
@@ -164,6 +167,16 @@ class Known:
         texts.update(fresh)
         self._undecoded[depth] += fresh
         return some is items
+
+    def _take_list_of_numbers(self, items: Any, at: Node) -> bool:
+        """Take a list of nothing but numbers at once; False if it is another, or too many."""
+        if isinstance(items, dict) or not _NUMBERS.issuperset(map(type, items)):
+            return False
+        fresh = dict.fromkeys(items, at)
+        if len(self._numbers) + len(fresh) >= MAX_TEXTS:
+            return False
+        self._numbers.update(fresh)
+        return True
 
     def _identify(self) -> None:
         """Know the sources' very objects: only asked for when a text is equal to one of theirs."""

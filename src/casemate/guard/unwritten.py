@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .batches import Writer, lowered
+from .batches import Writer, all_lowered
 from .known import MIN_SEARCHED
 from .needles import HEADS, LONGEST_HEAD, SHORT, heads_of
 from .windows import of_heads, windows
@@ -31,10 +31,10 @@ class Unwritten:
     def __init__(self) -> None:
         """Begin empty."""
         self._waiting: list[tuple[list[str], Writer]] = []
-        self._groups: dict[Writer, dict[str, list[str]]] = {}
-        """By their first runs in lower case, cut to that of a head."""
-        self._beyond: list[tuple[list[str], Writer]] = []
-        """Those without a run that have characters beyond ASCII."""
+        self._groups: dict[Writer, dict[str, list[str] | str]] = {}
+        """By their first runs in lower case, cut to that of a head; no list if it is one alone."""
+        self._beyond: list[tuple[dict[str, str], Writer]] = []
+        """Those without a run that have characters beyond ASCII, each in lower case as well."""
         self._others: list[tuple[list[str], Writer]] = []
 
     def add(self, texts: list[str], write: Writer) -> None:
@@ -50,12 +50,13 @@ class Unwritten:
             self._sort(*self._waiting.pop(0))
         for write, groups in self._groups.items():
             for run in _in_both(groups, inside) if groups else ():
-                yield groups.pop(run), write
+                found = groups.pop(run)
+                yield [found] if isinstance(found, str) else found, write
         yield from self._others
         self._others.clear()
         # Each of these is written with its characters, or with an escape for each.
         if any(escape in inside for escape in _ESCAPES):
-            yield from self._beyond
+            yield from [(list(lower_of), write) for lower_of, write in self._beyond]
             self._beyond.clear()
         elif self._beyond and not inside.isascii():
             yield from self._take_beyond({sign for sign in inside if not sign.isascii()})
@@ -65,30 +66,46 @@ class Unwritten:
         if not signs.isdisjoint(_SIGMAS):
             signs = signs | _SIGMAS
         beyond, self._beyond = self._beyond, []
-        for texts, write in beyond:
-            taken = {text for text in texts if not signs.isdisjoint(lowered(text))}
-            left = [text for text in texts if text not in taken]
-            if left:
-                self._beyond.append((left, write))
+        for lower_of, write in beyond:
+            taken = [text for text, lower in lower_of.items() if not signs.isdisjoint(lower)]
+            for text in taken:
+                del lower_of[text]
+            if lower_of:
+                self._beyond.append((lower_of, write))
             if taken:
-                yield [text for text in texts if text in taken], write
+                yield taken, write
 
     def _sort(self, texts: Sequence[str], write: Writer) -> None:
         groups = self._groups.setdefault(write, {})
-        for text, run in zip(texts, _first_runs(texts), strict=True):
-            if run in groups:
-                groups[run].append(text)
-            else:
-                groups[run] = [text]
-        without = groups.pop("", [])
-        # In lower case, some characters beyond ASCII are such of ASCII.
-        beyond = [text for text in without if not (text.isascii() or lowered(text).isascii())]
+        runs = _first_runs(texts)
+        without = [text for text, run in zip(texts, runs, strict=True) if not run]
+        fresh = dict(zip(runs, texts, strict=True))
+        fresh.pop("", None)
+        if len(fresh) + len(without) == len(texts) and groups.keys().isdisjoint(fresh):
+            groups.update(fresh)  # most events have one of each
+        else:
+            _add_to(groups, runs, texts)
+        # In lower case, some characters beyond ASCII are such of ASCII. All at once: of one that no
+        # alphabet of Europe has, it takes an exception to find that out.
+        lower = all_lowered(without)
+        beyond = {t: low for t, low in zip(without, lower, strict=True) if not low.isascii()}
         if beyond:
-            done = set(beyond)
-            without = [text for text in without if text not in done]
+            without = [text for text in without if text not in beyond]
             self._beyond.append((beyond, write))
         if without:
             self._others.append((without, write))
+
+
+def _add_to(groups: dict[str, list[str] | str], runs: Sequence[str], texts: Sequence[str]) -> None:
+    """Put texts that have a run into groups by it."""
+    for text, run in zip(texts, runs, strict=True):
+        if not run:
+            continue
+        known = groups.get(run)
+        if isinstance(known, list):
+            known.append(text)
+        else:
+            groups[run] = text if known is None else [known, text]
 
 
 def _first_runs(texts: Sequence[str]) -> list[str]:
