@@ -8,7 +8,7 @@ import itertools
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
@@ -34,6 +34,14 @@ _SUSPICIOUS = 0.010
 a linear expression needs less than 1 ms for the long one."""
 _MOST_GROWTH = 9.0
 """The long input has 4 times the characters: linear is 4 times the time, quadratic 16 times."""
+_LADDER = (12_500, 25_000, 50_000, 100_000)
+"""Characters of the worst inputs, tried one after the other."""
+_ENOUGH = 0.050
+"""CPU seconds of an input in proportion, beyond which no longer one is tried."""
+_ASKED_LONG, _WORST = 6, 2
+"""Inputs that took longest which are tried with more characters, and with the most."""
+_MOST_GROWTH_OF_ALL = 20.0
+"""The last has 8 times the characters of the first: linear is 8 times the time, quadratic 64."""
 _MAX_EXCLUDED = 3
 _MAX_PUMPS = 10
 _MAX_PREFIXES = 3
@@ -294,31 +302,71 @@ def _seconds(expression: Expression, text: str) -> float:
     return time.thread_time() - before
 
 
+class _Input(NamedTuple):
+    """A prefix, a text that is repeated behind it, and an end."""
+
+    prefix: str
+    pump: str
+    end: str
+
+    def text(self, length: int) -> str:
+        return self.prefix + self.pump * (length // len(self.pump)) + self.end
+
+
 def slow_inputs(expression: Expression) -> tuple[str, str, str, float] | None:
     """Return prefix, pump and end that take out of proportion long, and by which factor."""
-    for prefix, pump, end in hostile(expression.pattern):
-
-        def text(length: int, prefix: str = prefix, pump: str = pump, end: str = end) -> str:
-            return prefix + pump * (length // len(pump)) + end
-
+    taken: list[tuple[float, _Input]] = []
+    for each in itertools.starmap(_Input, hostile(expression.pattern)):
         # Short first: what is worse than quadratic would not come back from the long one.
         for count in _FIRST:
+            text = each.text(count * len(each.pump))
             # Three times: whatever else the machine does may take a thread that long once.
-            if all(_seconds(expression, text(count * len(pump))) > _SUSPICIOUS for _ in range(3)):
-                return prefix, pump, end, float("inf")
-        # The shorter one first: with four times the characters a quadratic one takes 16 times as
-        # long, and a worse one takes much longer than this for the shorter one as well.
-        short = _seconds(expression, text(_SHORT))
-        if short < _SUSPICIOUS / 32:
-            continue
-        long = _seconds(expression, text(_LONG))
-        if long < _SUSPICIOUS:
-            continue
-        short = min(short, _seconds(expression, text(_SHORT)))
-        if long <= _MOST_GROWTH * short:  # as most that take long are linear, and take it again
-            continue
-        short = min(short, *(_seconds(expression, text(_SHORT)) for _ in range(2)))
-        long = min(long, *(_seconds(expression, text(_LONG)) for _ in range(2)))
-        if long > _SUSPICIOUS and long > _MOST_GROWTH * short:
-            return prefix, pump, end, long / max(short, 1e-9)
+            if all(_seconds(expression, text) > _SUSPICIOUS for _ in range(3)):
+                return *each, float("inf")
+        short = _seconds(expression, each.text(_SHORT))
+        taken.append((short, each))
+        if short >= _SUSPICIOUS / 32 and (growth := _growth(expression, each, short)):
+            return *each, growth
+    return _grown(expression, [each for _, each in _longest(taken, _ASKED_LONG)])
+
+
+def _growth(expression: Expression, each: _Input, short: float) -> float:
+    """Return by which factor an input takes longer that has four times the characters.
+
+    0 if it takes no time, or is in proportion.
+    """
+    # The shorter one first: with four times the characters a quadratic one takes 16 times as
+    # long, and a worse one takes much longer than this for the shorter one as well.
+    long = _seconds(expression, each.text(_LONG))
+    if long < _SUSPICIOUS:
+        return 0.0
+    short = min(short, _seconds(expression, each.text(_SHORT)))
+    if long <= _MOST_GROWTH * short:  # as most that take long are linear, and take it again
+        return 0.0
+    short = min(short, *(_seconds(expression, each.text(_SHORT)) for _ in range(2)))
+    long = min(long, *(_seconds(expression, each.text(_LONG)) for _ in range(2)))
+    growth = long / max(short, 1e-9)
+    return growth if long > _SUSPICIOUS and growth > _MOST_GROWTH else 0.0
+
+
+def _grown(expression: Expression, inputs: Sequence[_Input]) -> tuple[str, str, str, float] | None:
+    """Return the one of some inputs that takes out of proportion long with many characters.
+
+    What begins a part only every fiftieth character is quadratic there alone.
+    """
+    first, *others = _LADDER
+    longer = [(_seconds(expression, each.text(first)), each) for each in inputs]
+    for least, each in _longest(longer, _WORST):
+        for length in others:
+            allowed = max(_SUSPICIOUS, least * _MOST_GROWTH_OF_ALL * length / _LADDER[-1])
+            text = each.text(length)
+            taken = _seconds(expression, text)
+            if taken > allowed and all(_seconds(expression, text) > allowed for _ in range(2)):
+                return *each, taken / max(least, 1e-9)
+            if taken > _ENOUGH:  # in proportion, each character up to what a bounded repeat has
+                break
     return None
+
+
+def _longest(taken: Sequence[tuple[float, _Input]], count: int) -> list[tuple[float, _Input]]:
+    return sorted(taken, key=lambda one: one[0], reverse=True)[:count]

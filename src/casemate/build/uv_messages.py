@@ -48,7 +48,7 @@ _KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
         "Lock all dependencies with hashes, or remove the hashes and let Casemate lock.",
     ),
     (
-        re.compile(r"must (?:have a hash|have their versions pinned|be pinned)[^:]*: *(\S+)"),
+        re.compile(r"must (?:have a hash|have their versions pinned|be pinned)[^:]{0,200}: *(\S+)"),
         UnhashedRequirementError,
         "The lock does not pin {0} to one version with a hash.",
         "Lock all dependencies with hashes, or remove the hashes and let Casemate lock.",

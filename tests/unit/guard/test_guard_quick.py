@@ -222,8 +222,9 @@ def test_rows_are_noted_as_one_value_after_the_other_would_be(provenance: Proven
             assert provenance.made_from(item) == (text,)
         elif isinstance(item, list):
             todo += item[:MAX_ITEMS]
-    ((texts, _, sources, _),) = provenance._waiting
-    assert sources == (text,)
+    notes = provenance._waiting
+    assert {sources for _, _, sources, _ in notes} == {(text,)}
+    texts = [each for *_, several in notes for each in several if isinstance(each, str)]
     assert texts == expected
 
 
