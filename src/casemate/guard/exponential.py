@@ -29,9 +29,8 @@ def is_exponential(pattern: str, *, outside: bool = False) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = _parser.parse(pattern)
-            if outside and overlapping.turns(found):
-                return True
-            return _repeats(found, inside=False)
+            # What takes less to see comes first: turns of many groups in each other take long.
+            return _repeats(found, inside=False) or (outside and overlapping.turns(found))
     except (re.error, OverflowError, RecursionError, ValueError):
         return False
 

@@ -20,6 +20,8 @@ NAME = "deserialisation"
 MAX_TEXT = 8 * 1024
 _MAX_PATTERN, _MAX_PARTS = 1000, 500
 _MIN_SIGNS = 2
+_MAX_RUN = 256
+"""Characters at either end of data in which a part that the code has written begins or ends."""
 _SIGN = re.compile(r"[^\w\s]")
 _BETWEEN = re.compile(r"\w\s?[^\w\s]+\s?[\w'\"]|\w\s?[|;^~]")
 """A sign between two words, or behind one: those before one are of hashtags and mentions."""
@@ -54,8 +56,8 @@ def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict
     given = [s for s in doubtful(seen) if _SIGN.search(text, s.start, s.end)]
     if not given or is_whole(text, seen) or len(text) > MAX_TEXT:
         return None
-    flat = _flattened(text, seen)
-    own = [_bounds(m) for m in itertools.islice(pattern.finditer(flat), _MAX_PARTS)]
+    flat, cuts = _flattened(text, seen)
+    own = [_bounds(m, cuts) for m in itertools.islice(pattern.finditer(flat), _MAX_PARTS)]
     starts = {start for start, _ in own}
     written = {_signs(text, start, end, seen) for start, end in own} - {""}
     if not written:
@@ -102,17 +104,32 @@ def _has_all(part: str, signs: str) -> bool:
     return True
 
 
-def _bounds(found: re.Match[str]) -> tuple[int, int]:
-    return found.start(), found.end()
+def _bounds(found: re.Match[str], cuts: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return where a part is in the text, by what was left out of the one it was found in."""
+    start, end = found.span()
+    return (
+        start + sum(size for at, size in cuts if at <= start),
+        end + sum(size for at, size in cuts if at < end),
+    )
 
 
-def _flattened(text: str, spans: Sequence[Span]) -> str:
-    """Return a text with letters for all signs and blanks of the data."""
+def _flattened(text: str, spans: Sequence[Span]) -> tuple[str, list[tuple[int, int]]]:
+    """Return a text with letters for all signs and blanks of the data, and what is left out of it.
+
+    Of long data that is what is neither near its beginning nor near its end: many patterns look
+    through all of a run of letters from each of them on.
+    """
     pieces: list[str] = []
-    place = 0
+    cuts: list[tuple[int, int]] = []
+    place = size = 0
     for span in spans:
         begin = max(span.start, place)
         data = "".join(c if c.isalnum() else "q" for c in text[begin : span.end])
+        size += begin - place
+        if len(data) > 2 * _MAX_RUN:
+            cuts.append((size + _MAX_RUN, len(data) - 2 * _MAX_RUN))
+            data = data[:_MAX_RUN] + data[-_MAX_RUN:]
         pieces += (text[place:begin], data)
+        size += len(data)
         place = max(span.end, place)
-    return "".join((*pieces, text[place:]))
+    return "".join((*pieces, text[place:])), cuts
