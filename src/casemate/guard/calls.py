@@ -479,5 +479,6 @@ class Calls(Generations):
         if not found:
             return items, 0
         rows = Rows(found)
+        self._uncounted = True
         self._list((found, SPREAD, sources, rows))
         return items[: -len(found)], rows.room

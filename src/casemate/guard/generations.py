@@ -71,6 +71,7 @@ class Generations:
         "_objects_before",
         "_pending",
         "_turn",
+        "_uncounted",
         "_waiting",
         "active",
     )
@@ -93,6 +94,8 @@ class Generations:
         """Notes as in `Made` that nobody has asked about."""
         self._listed = 0
         """Texts in lists among these, at least."""
+        self._uncounted = False
+        """True if rows may be among these, of which only the most that they have is counted."""
         self._pending = 0
         """Characters of texts among these that are too long for `quick`, at most."""
         self._turn = _thread.RLock()
@@ -241,12 +244,15 @@ class Generations:
         """
         waiting = self._waiting
         with self._turn:
-            several = [n for n in waiting.copy() if n[1] is SPREAD or n[1] is BATCH]
-            for note in several:
-                if type(note[3]) is Rows:  # of which only the most they have was told
-                    note[3].count()
-            # What went by itself, since the ring was full, is still counted.
-            listed = sum([len(note[3]) for note in several])
+            listed = self._listed
+            if len(waiting) >= MAX_WAITING or self._uncounted:
+                several = [n for n in waiting.copy() if n[1] is SPREAD or n[1] is BATCH]
+                for note in several:
+                    if type(note[3]) is Rows:
+                        note[3].count()
+                self._uncounted = False
+                # What went by itself, since the ring was full, is still counted.
+                listed = sum([len(note[3]) for note in several])
             while listed > _LISTED_LEFT and waiting:
                 note = waiting.popleft()
                 if note[1] is SPREAD or note[1] is BATCH:
