@@ -53,7 +53,7 @@ _JSON_SPACE = " \t\n\r"
 _LINES = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _VALUE = r'(?:[\]{\["0-9-]|true|false|null|NaN|Infinity)'
 _MAY_BE_JSON = re.compile(
-    rf'\[[ \t\n\r]*+{_VALUE}.*\]|\{{[ \t\n\r]*+(?:\}}|".*\}})|".*"', re.DOTALL
+    rf'\[[ \t\n\r]*+(?:\]|{_VALUE}.*\])|\{{[ \t\n\r]*+(?:\}}|".*\}})|".*"', re.DOTALL
 )
 """What JSON begins and ends with; no text that is none takes longer than to see that."""
 _TOKEN = re.compile("(?:[bB][eE][aA][rR][eE][rR] )?" + JWT.pattern)

@@ -65,6 +65,7 @@ def test_texts_are_decoded_together_as_one_by_one(texts: list[str]) -> None:
 
 @settings(deadline=None)
 @given(TEXTS)
+@example(["[]"])
 def test_all_forms_are_those_of_each(texts: list[str]) -> None:
     together = apart_of(texts)[0] if texts else []
     one = Forms()
