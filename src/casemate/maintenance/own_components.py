@@ -61,7 +61,7 @@ def standings(
                 )
                 one = replace(one, next_step=step)
             elif library.version is None:
-                step = f"Look whether {library.bundled_in} is its project's newest release"
+                step = f"Look whether {library.bundled_in} is its project's newest release."
                 one = replace(one, next_step=f"{step}; it is used for {library.use}.")
             told.append(one)
     return told

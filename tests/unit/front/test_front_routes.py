@@ -57,7 +57,8 @@ class Gateway:
             routes=["GET /public/{rest...}", "POST /hook"],
             limits=Limits(request=2 * MIB),
         )
-        self.catalogue.replace([deployed(private), deployed(public)])
+        unrouted = version(name="unrouted", public=True, limits=Limits(request=2 * MIB))
+        self.catalogue.replace([deployed(private), deployed(public), deployed(unrouted)])
         self.invoked: list[RawInvocation] = []
         self.wishes: list[Wish] = []
         self.trigger = self.leading_to(self._take)
@@ -434,7 +435,8 @@ def test_which_path_takes_no_such_method_is_recorded(gateway: Gateway) -> None:
         ("POST", "/invoke/t/private", 64 * KIB, 3 * MIB),
         ("POST", "/invoke/t/private@live", 64 * KIB, 3 * MIB),
         ("POST", "/invoke/t/private@9", 64 * KIB, 64 * KIB),
-        ("POST", "/invoke/t/public", 2 * MIB, 2 * MIB),
+        ("POST", "/invoke/t/public", 64 * KIB, 2 * MIB),
+        ("POST", "/invoke/t/unrouted", 2 * MIB, 2 * MIB),
         ("POST", "/invoke/t/nothing", 64 * KIB, 64 * KIB),
         ("POST", "/invoke/x", 64 * KIB, 64 * KIB),
         ("POST", "/private", 64 * KIB, 3 * MIB),

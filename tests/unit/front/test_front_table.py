@@ -65,6 +65,7 @@ class Node:
             [
                 deployed(version(name="private", routes=["GET /private"])),
                 deployed(version(name="public", public=True, routes=["GET /public"])),
+                deployed(version(name="unrouted", public=True)),
             ]
         )
         self.front = Front(self._take, catalogue=catalogue, accounts=self.accounts)
@@ -102,7 +103,7 @@ def test_a_credential_is_checked_once(node: Node, method: str, path: str, key: s
     assert node.accounts.checks == 1
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/invoke/t/public"), ("GET", "/public")])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/invoke/t/unrouted"), ("GET", "/public")])
 def test_what_is_public_checks_a_credential_all_the_same(
     node: Node, method: str, path: str
 ) -> None:
