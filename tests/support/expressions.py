@@ -313,8 +313,13 @@ class _Input(NamedTuple):
         return self.prefix + self.pump * (length // len(self.pump)) + self.end
 
 
-def slow_inputs(expression: Expression) -> tuple[str, str, str, float] | None:
-    """Return prefix, pump and end that take out of proportion long, and by which factor."""
+def slow_inputs(
+    expression: Expression, *, longest: bool = True
+) -> tuple[str, str, str, float] | None:
+    """Return prefix, pump and end that take out of proportion long, and by which factor.
+
+    Without `longest` none has more than some thousand characters.
+    """
     taken: list[tuple[float, _Input]] = []
     for each in itertools.starmap(_Input, hostile(expression.pattern)):
         # Short first: what is worse than quadratic would not come back from the long one.
@@ -327,6 +332,8 @@ def slow_inputs(expression: Expression) -> tuple[str, str, str, float] | None:
         taken.append((short, each))
         if short >= _SUSPICIOUS / 32 and (growth := _growth(expression, each, short)):
             return *each, growth
+    if not longest:
+        return None
     return _grown(expression, [each for _, each in _longest(taken, _ASKED_LONG)])
 
 

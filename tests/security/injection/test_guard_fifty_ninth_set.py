@@ -10,6 +10,11 @@ import pytest
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 TURNS = 6
+# Each case costs a process: every third turn; all in the long run.
+EACH_TURN = pytest.mark.parametrize(
+    "turn",
+    [pytest.param(n, marks=(pytest.mark.storm,) if n % 3 else ()) for n in range(TURNS)],
+)
 
 
 def _turn(cases: Cases, turn: int) -> Cases:
@@ -316,13 +321,13 @@ def prose() -> dict[str, tuple[str, object]]:
     return {value: (TALK, {"v": value}) for value in PROSE}
 
 
-@pytest.mark.parametrize("turn", range(TURNS))
+@EACH_TURN
 def test_a_line_end_of_the_event_begins_no_command(tmp_path: Path, turn: int) -> None:
     cases = _turn(commands("attacks"), turn)
     assert_blocked(tmp_path, cases, {"header", "nosql", "deserialisation"}, ())
 
 
-@pytest.mark.parametrize("turn", range(TURNS))
+@EACH_TURN
 def test_values_without_line_ends_are_values(tmp_path: Path, turn: int) -> None:
     assert_passes(tmp_path, _turn(commands("plain"), turn), ())
 
