@@ -204,9 +204,9 @@ async def _show(operation: ShowFunctionDeadLetter | ShowQueueDeadLetter, call: C
             ReadDeadLetter(project=place.project, id=identity)
         )
     except (NotFoundError, InvalidInputError) as error:
-        raise _missing(identity) from error
+        raise _missing(place, identity) from error
     if (letter.kind, letter.name) != (place.kind, place.name):
-        raise _missing(identity)
+        raise _missing(place, identity)
     if not call.may(Action.DEAD_LETTER_CONTENT, place.resource):
         return Letter(letter=letter, withheld=True)
     (clean,) = await call.service.vault.redact(place.project, (body,))
@@ -287,9 +287,12 @@ async def _require_there(service: Service, place: _Place) -> None:
     await service.control.function(project, name)
 
 
-def _missing(identity: str) -> NotFoundError:
+def _missing(place: _Place, identity: str) -> NotFoundError:
+    name = f"{place.project}/{place.name}"
+    flag = " --queue" if place.kind == QUEUE else ""
     return NotFoundError(
-        f"There is no dead letter {identity} here.", next_step="`casemate dlq ls` lists them."
+        f"There is no dead letter {identity} of {name}.",
+        next_step=f"`casemate dlq ls {name}{flag}` lists those that there are.",
     )
 
 

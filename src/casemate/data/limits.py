@@ -124,7 +124,8 @@ def require_text(what: str, value: object, *, most: int, least: int = 0) -> str:
     if "\0" in value:
         raise InvalidInputError(f"The {what} holds a NUL character.")
     if not least <= size <= most:
-        raise InvalidInputError(f"The {what} has {size} bytes, expected {least} to {most}.")
+        expected = f"{least} to {most}" if least else f"at most {most}"
+        raise InvalidInputError(f"The {what} has {size} bytes, expected {expected}.")
     return value
 
 

@@ -53,7 +53,8 @@ class Cron(Plain):
             never = next(CronSim(text, _START), None) is None
         except (CronSimError, AssertionError, TypeError, ValueError) as error:
             wrong = str(error).removeprefix("Bad ")
-            field = f", with a {wrong} that exists" if wrong in _FIELD_NAMES else ""
+            a = "an" if wrong == "hour" else "a"
+            field = f", with {a} {wrong} that exists" if wrong in _FIELD_NAMES else ""
             raise RejectedValueError(f"{self.expected}{field}", described(value)) from error
         except RecursionError as error:
             raise RejectedValueError(self.expected, described(value)) from error

@@ -131,9 +131,10 @@ class Incidents:
         title = str(own.get("title", ""))[:MAX_TEXT]
         grave = at_least(level, OPENS)
         known = self._acted_on(things) if rule in _STEPS else None
+        # What is done about an incident says nothing new of how grave it is, or of whom.
+        raises = known is None
         if known is not None:
-            # What is done about an incident says nothing new of how grave it is, or of whom.
-            things, level, title = [], known.level, known.title
+            things = []
         if rule in RESPONSES:
             functions = [thing for thing in things if thing.startswith(FUNCTIONS)]
             if self._of(functions, project, each.at, grave=grave) is not None:
@@ -154,7 +155,7 @@ class Incidents:
         self._name(known, (each.at, id))
         known.findings += 1
         known.last_at = max(known.last_at, each.at)
-        if not at_least(known.level, level):
+        if raises and not at_least(known.level, level):
             known.level, known.title = level, title
         known.ids = [*known.ids, id][-MAX_IDS:]
         if grave:

@@ -499,6 +499,9 @@ def test_a_playbook_that_waits_opens_no_incident_of_its_own(rule: str) -> None:
     assert (one.level, one.title) == (Level.MEDIUM, "title of sql-injection")
     assert one.things == ("function:shop/pay",), "it is about nobody more by that"
     assert incidents.joined == (f"{2:016x}", ONE)
+    # Among its findings it has its own level and title.
+    assert one.timeline[-1].text == f"high: {rule}: title of {rule}"
+    assert {each.rule: each.level for each in one.rules}[rule] == Level.HIGH
 
 
 @pytest.mark.parametrize("change", [None, "resolved"])
