@@ -16,7 +16,14 @@ from ..core import Guard
 from ..origin import Span
 from ..spans import neutral
 from ..verdict import Judge, Verdict
-from .lines import BREAKS, MAX_LINE, before_in_line, doubtful, is_whole
+from .lines import (
+    BREAKS,
+    MAX_LINE,
+    before_in_line,
+    begun_behind_blanks,
+    doubtful,
+    is_whole,
+)
 
 NAME = "header"
 FIX_LINE = (
@@ -111,11 +118,9 @@ def _begins(known: Constants, own: str, line: str) -> bool:
 
 
 def _begun(text: str, span: Span) -> Iterator[str]:
-    """Yield the lines that begin in data, be it behind blanks, and have something in them."""
-    for found in itertools.islice(BREAKS.finditer(text, span.start, span.end), _MAX_LINES):
-        line = text[found.end() : found.end() + MAX_LINE]
-        if found.end() + len(line) - len(line.lstrip(" \t")) < span.end:
-            yield BREAKS.split(line, maxsplit=1)[0]
+    """Yield the lines that begin in data."""
+    for place in itertools.islice(begun_behind_blanks(text, span), _MAX_LINES):
+        yield BREAKS.split(text[place : place + MAX_LINE], maxsplit=1)[0]
 
 
 def _has_blank(text: str, span: Span) -> bool:

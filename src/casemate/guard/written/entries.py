@@ -17,7 +17,14 @@ from ..exponential import is_exponential
 from ..origin import Span
 from ..spans import neutral
 from ..verdict import Judge, Verdict
-from .lines import BREAKS, MAX_LINE, before_in_line, doubtful, is_whole
+from .lines import (
+    BREAKS,
+    MAX_LINE,
+    before_in_line,
+    begun_behind_blanks,
+    doubtful,
+    is_whole,
+)
 
 NAME = "deserialisation"
 MAX_TEXT = 64 * 1024
@@ -34,7 +41,6 @@ _BEGINNINGS = re.compile(r"\A.{2,60}")
 _SIGN = re.compile(r"[^\w\s.,'\"!?)(-]")
 _MAX_ASKED = 40
 """Characters of a beginning for which a line is asked."""
-_INDENT = re.compile(r"[ \t]{0,16}(?=[^\s])")
 _DIRECTIVE = re.compile(r"\s{0,16}[A-Za-z_][\w-]{1,40} [^;]{1,300};\s*\Z")
 """A line of settings: a word, what it is set to, and a semicolon."""
 _COLUMNS = "\t|;~^*,\x1f"
@@ -60,7 +66,11 @@ def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
     if len(text) > MAX_TEXT or not seen or is_whole(text, seen):
         return None
     own = neutral(text, seen, _DATA)
-    given = [span for span in doubtful(seen) if _begins(own, span) and any(_begun(text, span))]
+    given = [
+        span
+        for span in doubtful(seen)
+        if _begins(own, span) and any(begun_behind_blanks(text, span))
+    ]
     if not given:
         return None
     lines = [line for line in BREAKS.split(own, maxsplit=_MAX_LINES) if line.strip(_DATA + " \t")]
@@ -68,7 +78,7 @@ def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
         # In quotes a reader may fold a line end, as YAML does, but not one of directives.
         quoted = _is_quoted(text, span)
         alike = _ended(known, lines) if quoted else _alike(known, text, lines, span)
-        for place in itertools.islice(_begun(text, span), _MAX_LINES):
+        for place in itertools.islice(begun_behind_blanks(text, span), _MAX_LINES):
             if alike(BREAKS.split(text[place : place + MAX_LINE], maxsplit=1)[0]):
                 return Verdict(span.origin, _CHANGED, _FIX)
     return None
@@ -79,14 +89,6 @@ def _is_quoted(text: str, span: Span) -> bool:
     sign = text[max(span.start - 1, 0) : span.start]
     around = sign in ("'", '"') and text[span.end : span.end + 1] == sign
     return around and sign not in text[span.start : span.end]
-
-
-def _begun(text: str, span: Span) -> Iterator[int]:
-    """Yield where lines begin in data that have something in them, be it behind blanks."""
-    for found in BREAKS.finditer(text, span.start, span.end):
-        following = _INDENT.match(text, found.end())
-        if following is not None and following.end() < span.end:
-            yield found.end()
 
 
 def _begins(own: str, span: Span) -> bool:

@@ -9,6 +9,7 @@ from ..origin import Span
 from ..spans import around
 
 BREAKS = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+_INDENT = re.compile(r"[ \t]{0,16}(?=[^\s])")
 MAX_LINE = 512
 """Characters of a line that are looked at, before and after where data begins one."""
 
@@ -23,6 +24,14 @@ def begun(text: str, span: Span) -> Iterator[int]:
     for found in BREAKS.finditer(text, span.start, span.end):
         following = text[found.end() : found.end() + 1]
         if following not in ("", " ", "\t", "\r", "\n") and found.end() < span.end:
+            yield found.end()
+
+
+def begun_behind_blanks(text: str, span: Span) -> Iterator[int]:
+    """Yield the same of lines in data that have something of it in them, be it behind blanks."""
+    for found in BREAKS.finditer(text, span.start, span.end):
+        following = _INDENT.match(text, found.end())
+        if following is not None and following.end() < span.end:
             yield found.end()
 
 
