@@ -4,7 +4,7 @@ found by the next one: the rows of `support/carried.py`, restored and forked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from support import carried
 from support.node import TestNode
-from support.residue_function import Function, Layouts
+from support.residue_function import Function, Layouts, in_both_ways
 
 pytestmark = pytest.mark.timeout(300)
 WAYS = {"restored": "", "forked": 'fresh = "process"'}
@@ -66,19 +66,6 @@ def looked(function: Function, look: str, pristine: str, planted: int, most: int
         if who == planted:
             return True
     return False
-
-
-def in_both_ways(rows: Iterable[str]) -> pytest.MarkDecorator:
-    """Try every row with restored processes, and every third with forks; all in the long run.
-
-    A fork has nothing of another one's memory, whatever the row.
-    """
-    tried = [
-        pytest.param(way, row, marks=(pytest.mark.storm,) if left else ())
-        for number, row in enumerate(rows)
-        for way, left in (("restored", False), ("forked", number % 3), ("low", True))
-    ]
-    return pytest.mark.parametrize(("function", "row"), tried, indirect=["function"])
 
 
 @in_both_ways([*carried.SHOWN, *carried.OPEN])

@@ -5,14 +5,14 @@ Both ways side by side on one node, by the rows of `support/residue.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from casemate.restorer.probe import restoring_problem
 from support import residue
 from support.node import TestNode
-from support.residue_function import Function
+from support.residue_function import Function, in_both_ways
 
 WAYS = {"restored": "", "forked": 'fresh = "process"'}
 LOW = 'trust = "low"'
@@ -54,19 +54,6 @@ def short(node: TestNode) -> dict[str, Function]:
         found[way] = Function(node, name, again=way == "restored", timeout="500ms").deploy(settings)
         found[way].begin()
     return found
-
-
-def in_both_ways(rows: Iterable[str]) -> pytest.MarkDecorator:
-    """Try every row with restored processes, and every third with forks; all in the long run.
-
-    A fork has nothing of another one's memory, whatever the row.
-    """
-    tried = [
-        pytest.param(way, row, marks=(pytest.mark.storm,) if left else ())
-        for number, row in enumerate(rows)
-        for way, left in (("restored", False), ("forked", number % 3), ("low", True))
-    ]
-    return pytest.mark.parametrize(("function", "row"), tried, indirect=["function"])
 
 
 @in_both_ways(residue.AGAIN)

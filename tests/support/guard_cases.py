@@ -5,9 +5,12 @@ The libraries that they use are imported once, before the guard; the handlers af
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pytest
 
 from support import guard_server
 from support.guard import Guarded
@@ -74,3 +77,16 @@ def assert_passes(folder: Path, cases: Cases, preload: Sequence[str]) -> None:
     for name, answer in run(folder, cases, preload).items():
         assert answer.outcome == "ok", f"{name}: {answer}"
         assert not answer.records, f"{name}: {answer}"
+
+
+def each_turn(turns: int) -> pytest.MarkDecorator:
+    """Give a test every third of so many turns, and all in the long run: a case is a process."""
+    return pytest.mark.parametrize(
+        "turn",
+        [pytest.param(n, marks=(pytest.mark.storm,) if n % 3 else ()) for n in range(turns)],
+    )
+
+
+def of_turn(cases: Cases, turn: int, turns: int) -> Cases:
+    """Return some of many cases, for one test to run."""
+    return dict(itertools.islice(cases.items(), turn, None, turns))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import pytest
 
 from casemate.restorer.probe import restoring_problem
 from support import residue
@@ -107,3 +110,16 @@ class Layouts:
             assert len(self._known) < MOST_LAYOUTS
             self._known.append(self._known[0] | seen["found"])
         return int(seen["who"])
+
+
+def in_both_ways(rows: Iterable[str]) -> pytest.MarkDecorator:
+    """Try every row with restored processes, and every third with forks; all in the long run.
+
+    A fork has nothing of another one's memory, whatever the row.
+    """
+    tried = [
+        pytest.param(way, row, marks=(pytest.mark.storm,) if left else ())
+        for number, row in enumerate(rows)
+        for way, left in (("restored", False), ("forked", number % 3), ("low", True))
+    ]
+    return pytest.mark.parametrize(("function", "row"), tried, indirect=["function"])

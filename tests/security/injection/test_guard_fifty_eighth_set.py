@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
-import pytest
-
-from support.guard_cases import Cases, assert_blocked, assert_passes
+from support.guard_cases import assert_blocked, assert_passes, each_turn, of_turn
 
 TURNS = 4
-# Each case costs a process: every third turn; all in the long run.
-EACH_TURN = pytest.mark.parametrize(
-    "turn",
-    [pytest.param(n, marks=(pytest.mark.storm,) if n % 3 else ()) for n in range(TURNS)],
-)
-
-
-def _turn(cases: Cases, turn: int) -> Cases:
-    """Return some of many cases, for one test to run."""
-    return dict(itertools.islice(cases.items(), turn, None, TURNS))
+EACH_TURN = each_turn(TURNS)
 
 
 STORE = """
@@ -156,12 +144,12 @@ def staying() -> dict[str, tuple[str, object]]:
 def test_keys_that_climb_out_of_their_folder_before_they_are_resolved(
     tmp_path: Path, turn: int
 ) -> None:
-    assert_blocked(tmp_path, _turn(climbing(), turn), {"path", "url"}, ())
+    assert_blocked(tmp_path, of_turn(climbing(), turn, TURNS), {"path", "url"}, ())
 
 
 @EACH_TURN
 def test_keys_that_stay_in_their_folder_or_are_looked_at(tmp_path: Path, turn: int) -> None:
-    assert_passes(tmp_path, _turn(staying(), turn), ())
+    assert_passes(tmp_path, of_turn(staying(), turn, TURNS), ())
 
 
 PATTERN = """

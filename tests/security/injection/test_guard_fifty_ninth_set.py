@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
-import pytest
-
-from support.guard_cases import Cases, assert_blocked, assert_passes
+from support.guard_cases import assert_blocked, assert_passes, each_turn, of_turn
 
 TURNS = 6
-# Each case costs a process: every third turn; all in the long run.
-EACH_TURN = pytest.mark.parametrize(
-    "turn",
-    [pytest.param(n, marks=(pytest.mark.storm,) if n % 3 else ()) for n in range(TURNS)],
-)
-
-
-def _turn(cases: Cases, turn: int) -> Cases:
-    """Return some of many cases, for one test to run."""
-    return dict(itertools.islice(cases.items(), turn, None, TURNS))
+EACH_TURN = each_turn(TURNS)
 
 
 SERVER = """
@@ -323,13 +311,13 @@ def prose() -> dict[str, tuple[str, object]]:
 
 @EACH_TURN
 def test_a_line_end_of_the_event_begins_no_command(tmp_path: Path, turn: int) -> None:
-    cases = _turn(commands("attacks"), turn)
+    cases = of_turn(commands("attacks"), turn, TURNS)
     assert_blocked(tmp_path, cases, {"header", "nosql", "deserialisation"}, ())
 
 
 @EACH_TURN
 def test_values_without_line_ends_are_values(tmp_path: Path, turn: int) -> None:
-    assert_passes(tmp_path, _turn(commands("plain"), turn), ())
+    assert_passes(tmp_path, of_turn(commands("plain"), turn, TURNS), ())
 
 
 def test_what_is_sent_after_its_length_begins_nothing(tmp_path: Path) -> None:
