@@ -61,8 +61,11 @@ def standings(
                 )
                 one = replace(one, next_step=step)
             elif library.version is None:
-                step = f"Look whether {library.bundled_in} is its project's newest release."
-                one = replace(one, next_step=f"{step}; it is used for {library.use}.")
+                step = (
+                    f"Look whether {library.bundled_in} is its project's newest release; "
+                    f"it is used for {library.use}."
+                )
+                one = replace(one, next_step=step)
             told.append(one)
     return told
 

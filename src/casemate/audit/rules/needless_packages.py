@@ -33,7 +33,7 @@ _CONFIGURATION = (
 _CONFIGURING = re.compile(
     r"(?:Dockerfile|Containerfile|Procfile|Makefile|Justfile|\.[\w-]+rc)[\w.-]*"
 )
-_LISTING = re.compile(r"(?:package|composer|manifest)(?:-lock)?\.json|.*\.lock|Pipfile\.lock")
+_LISTING = re.compile(r"(?:package|composer|manifest)(?:-lock)?\.json")
 _MAX_BYTES = 256 * 1024
 """Of a file of settings; longer ones are data."""
 _MAX_FILES = 5_000
@@ -114,7 +114,7 @@ def _settings(subject: Subject) -> frozenset[str]:
             listed = lines
             if last == "package.json":
                 text, listed = _without_packages(text), set()
-            elif _LISTING.fullmatch(last):
+            elif last.endswith(".lock") or _LISTING.fullmatch(last):
                 continue
             for number, line in enumerate(text.split("\n"), 1):
                 bare = line.strip()

@@ -52,4 +52,4 @@ def _callers(function: DeployedFunction, version: Version) -> str:
         return "its project"
     if not version.spec.public:
         return "token"
-    return "everyone" if version.spec.direct or not version.spec.http else "everyone by routes"
+    return "everyone" if version.spec.direct else "everyone by routes"
