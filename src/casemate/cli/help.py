@@ -6,6 +6,7 @@ Typer would draw it with Rich, which takes longer to load than the whole of our 
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 import sys
 import textwrap
@@ -46,6 +47,9 @@ OTHER_WORDS = {
     "canary": ("promote",),
 }
 """How other programs call what a command does: the first of these that there is, is proposed."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]{0,199}")
+"""What may be the name or the id of something."""
+_ID = re.compile(r"[a-z]{1,12}_[0-9a-f]{8,64}")
 
 
 class DocumentedCommand(TyperCommand):
@@ -83,9 +87,23 @@ class DocumentedGroup(TyperGroup):
         except TyperException as error:
             word = args[0] if args else ""
             here = next((name for name in OTHER_WORDS.get(word, ()) if name in self.commands), "")
+            if not here and ctx.parent is not None and "Did you mean" not in error.message:
+                here = self._shown_by(word)
             if here:
                 error.message = f"No such command '{word}'. Did you mean '{here}'?"
             raise
+
+    def _shown_by(self, word: str) -> str:
+        """Return the command, with the word, that shows what the word may name; or nothing."""
+        looks_like_id = _ID.fullmatch(word) is not None
+        for name in ("show", "ls") if _NAME.fullmatch(word) else ():
+            parameters = self.commands[name].params if name in self.commands else ()
+            taken = [each for each in parameters if each.param_type_name == "argument"]
+            if not taken or any(other.required for other in taken[1:]):
+                continue
+            if (_metavar(taken[0]) == "ID") == looks_like_id:
+                return f"{name} {word}"
+        return ""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
@@ -126,9 +144,13 @@ def usage(command: Any, ctx: Any) -> str:
     return " ".join(pieces)
 
 
+def _metavar(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
 def _placeholder(argument: Any) -> str:
     """Return an argument as usage lines show it (POSIX, Utility Conventions)."""
-    name = argument.metavar or argument.name.upper()
+    name = _metavar(argument)
     # The command, or typer, may have written the brackets and the dots itself.
     if not argument.required and not name.startswith("["):
         name = f"[{name}]"

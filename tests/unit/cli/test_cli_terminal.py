@@ -87,6 +87,27 @@ def test_words_of_other_programs_lead_to_ours(capsys: pytest.CaptureFixture[str]
     assert "Did you mean 'add'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["grants", "shop/orders"], "show shop/orders"),
+        (["dlq", "orders"], "ls orders"),
+        (["errors", "orders"], "ls orders"),
+        (["errors", "err_01a2348e8f38a19b"], "show err_01a2348e8f38a19b"),
+        (["users", "ann"], ""),  # its listing takes no name
+        (["grants", "a b"], ""),
+        (["frobnicate"], ""),
+    ],
+)
+def test_a_name_without_its_command_is_led_to_what_shows_it(
+    typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(typed) == 2
+    shown = capsys.readouterr().err
+    assert f"No such command '{typed[-1]}'." in shown
+    assert (f"Did you mean '{meant}'?" in shown) if meant else ("Did you mean" not in shown)
+
+
 @pytest.mark.parametrize("command", ["invocations", "denials", "logs"])
 def test_a_word_that_a_listing_does_not_take_is_named(
     command: str, capsys: pytest.CaptureFixture[str]
