@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 from casemate.build.errors import SourceTreeError
+from casemate.build.patterns import expression_of
 
 IGNORE_FILE = ".casemateignore"
 _MAX_BYTES = 64 * 1024
 _MAX_PATTERN = 500
-_MAX_STARS = 4
-"""In one name of a pattern, and of `**` in a pattern: each multiplies the time of a match."""
-_BACKEND = "simple"
-"""The one that is everywhere: what stays out must not depend on what else is installed."""
+_MAX_PATTERNS = 1000
+"""Each is held against each name of the tree."""
 DEFAULT_PATTERNS = (
     # Secrets.
     *(".env*", ".netrc", ".pypirc", ".npmrc", ".aws/", ".ssh/", "id_rsa", "id_ed25519"),
@@ -42,12 +38,12 @@ class Ignore:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Compile the patterns. Raises SourceTreeError for one that cannot be used."""
-        checked = [_checked(pattern) for pattern in patterns]
-        self._spec = GitIgnoreSpec.from_lines(checked, backend=_BACKEND)
+        self._patterns = [_compiled(pattern) for pattern in patterns]
 
     def matches(self, path: str, *, folder: bool) -> bool:
         """Tell if a path relative to the root stays out."""
-        return bool(path) and self._spec.match_file(f"{path}/" if folder else path)
+        text = f"{path}/" if folder else path
+        return bool(path) and any(each.match(text) for each in self._patterns)
 
 
 def read_ignore(root: Path) -> Ignore:
@@ -66,42 +62,23 @@ def read_ignore(root: Path) -> Ignore:
         except (OSError, UnicodeDecodeError) as error:
             raise SourceTreeError(f"{IGNORE_FILE} is not readable UTF-8 text.") from error
     own = [line.strip() for line in lines]
-    return Ignore([*DEFAULT_PATTERNS, *(p for p in own if p and not p.startswith("#"))])
+    added = [pattern for pattern in own if pattern and not pattern.startswith("#")]
+    if len(added) > _MAX_PATTERNS:
+        raise SourceTreeError(f"{IGNORE_FILE} has more than {_MAX_PATTERNS} patterns.")
+    return Ignore([*DEFAULT_PATTERNS, *added])
 
 
-def _checked(pattern: str) -> str:
-    """Return the pattern as it is compiled. Raises SourceTreeError."""
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Return the pattern as it is matched. Raises SourceTreeError."""
     if pattern.startswith("!"):
         raise SourceTreeError(
             f"{IGNORE_FILE}: {pattern[:80]!r} negates, which is not supported.",
             next_step="List only what stays out.",
         )
     refused = SourceTreeError(f"{IGNORE_FILE}: {pattern[:80]!r} is not a pattern.")
-    if not pattern.strip("/ ") or len(pattern) > _MAX_PATTERN:
+    if len(pattern) > _MAX_PATTERN or pattern.startswith("#"):
         raise refused
-    names = pattern.split("/")
-    if names.count("**") > _MAX_STARS or any(_stars(name) > _MAX_STARS for name in names):
-        raise SourceTreeError(
-            f"{IGNORE_FILE}: {pattern[:80]!r} has more than {_MAX_STARS} `*` in one name.",
-            next_step="Write it as several patterns.",
-        )
-    literal = _with_open_brackets_literal(pattern)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)  # sets that Python reads in two ways
-            [compiled] = GitIgnoreSpec.from_lines([literal], backend=_BACKEND).patterns
-    except (ValueError, IndexError, FutureWarning, re.error) as error:
+        return expression_of(pattern)
+    except ValueError as error:
         raise refused from error
-    if not compiled.include:  # it would keep nothing out, without a word
-        raise refused
-    return literal
-
-
-def _stars(name: str) -> int:
-    return len(re.findall(r"\*+", name))
-
-
-def _with_open_brackets_literal(pattern: str) -> str:
-    """Escape each `[` that no `]` closes: else the whole pattern would match nothing."""
-    last = pattern.rfind("]")
-    return pattern[: last + 1] + re.sub(r"(?<!\\)\[", r"\\[", pattern[last + 1 :])

@@ -6,6 +6,8 @@ MIB = 1024 * 1024
 
 MAX_SOURCE_FILES = 20_000
 """Files of the source tree, and again of the dependencies, before compilation."""
+MAX_SOURCE_FOLDERS = 20_000
+"""Folders of the source tree, each as often as links lead to it."""
 MAX_BUNDLE_FILES = 100_000
 """Both trees, each file with its compiled form, the function's own with its rewritten form, too."""
 MAX_BUNDLE_BYTES = 1024 * MIB
@@ -21,6 +23,7 @@ MAX_RATIO = 200
 """Uncompressed to compressed bytes of an archive, once it is past RATIO_FREE_BYTES."""
 RATIO_FREE_BYTES = 16 * MIB
 
+COPY_TIMEOUT = 300.0
 LOCK_TIMEOUT = 300.0
 INSTALL_TIMEOUT = 600.0
 COMPILE_TIMEOUT = 300.0

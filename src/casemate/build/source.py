@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from casemate.build.errors import SourceTreeError
 from casemate.build.ignore import Ignore, read_ignore
-from casemate.build.limits import MAX_BUNDLE_BYTES, MAX_SOURCE_FILES
+from casemate.build.limits import (
+    COPY_TIMEOUT,
+    MAX_BUNDLE_BYTES,
+    MAX_SOURCE_FILES,
+    MAX_SOURCE_FOLDERS,
+)
 from casemate.build.tree import (
     check_collisions,
     check_path,
@@ -63,13 +69,27 @@ class _Walk:
     ignore: Ignore
     boundary: Path
     left_out: frozenset[Path]
+    ends: float = field(default_factory=lambda: time.monotonic() + COPY_TIMEOUT)
+    folders: list[None] = field(default_factory=list)
+    """One for each that was looked into: links can lead to a few by any number of ways."""
 
     def files(
         self, folder: Path, prefix: str, above: tuple[Path, ...]
     ) -> Iterator[tuple[str, Path]]:
         """Yield path in the bundle and real path of every file; `above` finds loops of links."""
+        self.folders.append(None)
+        if len(self.folders) > MAX_SOURCE_FOLDERS:
+            raise SourceTreeError(
+                f"There are more than {MAX_SOURCE_FOLDERS:,} folders, or ways to them by links.",
+                next_step="List in .casemateignore what the function does not need.",
+            )
         for name in _names(folder, prefix):
             path = f"{prefix}{name}"
+            if time.monotonic() > self.ends:
+                raise SourceTreeError(
+                    f"Copying the source takes longer than {COPY_TIMEOUT:.0f} s.",
+                    next_step="Make it smaller, or use fewer patterns in .casemateignore.",
+                )
             real, mode = _resolve(folder / name, path, self.boundary)
             is_folder = stat.S_ISDIR(mode)
             if self.ignore.matches(path, folder=is_folder) or real in self.left_out:

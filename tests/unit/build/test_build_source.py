@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from casemate.build import source
 from casemate.build.errors import RequirementsFileError, SourceTreeError
 from casemate.build.placing import place_inputs
 from casemate.build.source import copy_source
@@ -54,6 +55,27 @@ def test_links_that_leave_the_project_are_refused(
         copied(project, tmp_path / "out")
     (project / ".casemateignore").write_text("link\n")
     assert "link" not in copied(project, tmp_path / "out2")
+
+
+@pytest.mark.timeout(60)
+def test_folders_to_which_links_lead_by_any_number_of_ways_are_counted_by_these(
+    project: Path, tmp_path: Path
+) -> None:
+    for number in range(28):
+        (project / f"f{number}").mkdir()
+        if number:
+            for name in ("a", "b"):
+                (project / f"f{number - 1}" / name).symlink_to(f"../f{number}")
+    with pytest.raises(SourceTreeError, match="more than 20,000 folders"):
+        copy_source(project, tmp_path / "out", boundary=project)
+
+
+def test_a_copy_that_takes_too_long_is_ended(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "COPY_TIMEOUT", -1.0)
+    with pytest.raises(SourceTreeError, match="takes longer"):
+        copy_source(project, tmp_path / "out", boundary=project)
 
 
 def test_loops_are_refused(project: Path, tmp_path: Path) -> None:

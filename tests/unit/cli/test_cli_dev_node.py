@@ -103,16 +103,6 @@ def test_on_this_machine_alone_it_answers_to_names_of_this_machine(
     assert [given[number + 1] for number in at] == told
 
 
-def test_what_is_saved_while_it_is_deployed_first_is_deployed_again(tmp_path: Path) -> None:
-    saves = dev._saves(tmp_path)
-    assert next(saves) is False
-    (tmp_path / "app.py").write_text("saved while the first deploy reads")
-    (tmp_path / ".casemate").mkdir()
-    assert any(next(saves) for _ in range(20))
-    (tmp_path / ".casemate/own").write_text("of ours")
-    assert not any(next(saves) for _ in range(3))
-
-
 def test_a_node_that_ended_is_told_and_ends_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,26 +45,21 @@ from casemate.cli.names import require_manifest
 from casemate.cli.new_file import new_file
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.own_folder import held, own_folder
+from casemate.cli.saved import saves
 from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, progress
 from casemate.model.errors import CasemateError
 from casemate.model.loopback import is_loopback
 
 app = new_app()
 
-_IGNORED = frozenset(
-    (".casemate", ".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache")
-)
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 _DATA = PurePosixPath(".casemate/dev")
 _PYTHON, _SERVE = (sys.executable, "-P", "-m"), ("casemate.cli.main", "serve")
-_DEBOUNCE_MS = 60
 _OWN_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # nosec B104
 """Where a node that listens on every address is reached from here."""
 _STOP_SECONDS = 40.0
 _TOLD_AFTER_SECONDS = 1.0
 _CUT_OFF_SECONDS = 5.0
-_LOOK_MS = 200
-"""After which it is looked whether the node still runs, where nothing is saved."""
 _READ_BYTES = 64 * 1024
 _MOST_LINES = 1000
 """Of what a node says before it serves: the newest."""
@@ -320,30 +315,11 @@ def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, le
     return True
 
 
-def _saves(folder: Path) -> Iterator[bool]:
-    """Yield whether files of the project were saved since the last time, and now and then that not.
-
-    What is saved from the first time on is told, whatever is done between two of them.
-    """
-    from watchfiles import watch
-
-    for changes in watch(
-        folder,
-        debounce=_DEBOUNCE_MS,
-        step=20,
-        rust_timeout=_LOOK_MS,
-        yield_on_timeout=True,
-        raise_interrupt=True,
-    ):
-        paths = [Path(path).relative_to(folder) for _, path in changes]
-        yield any(not _IGNORED.intersection(path.parts) for path in paths)
-
-
-def _watch(running: _Running, saves: Iterator[bool], deploy_again: Callable[[], object]) -> None:
+def _watch(running: _Running, saved: Iterator[bool], deploy_again: Callable[[], object]) -> None:
     """Deploy what is saved. Raises CommandError when the node has ended."""
-    for saved in saves:
+    for is_saved in saved:
         running.require()
-        if saved:
+        if is_saved:
             deploy_again()
 
 
@@ -468,10 +444,10 @@ def dev(
         _tell_how_to_reach(credentials, data.parent / "dev.ca.pem")
         with NodeClient(credentials) as client, shown(credentials):
             deploy_all = partial(_deploy_all, path, client, DevPackages(client), learn=learn)
-            saves = _saves(path.parent)
-            next(saves)  # before files are read: what is saved from then on is deployed again
+            saved = saves(path.parent)
+            next(saved)  # before files are read: what is saved from then on is deployed again
             sound = deploy_all()
-            watch = partial(_watch, running, saves, deploy_all)
+            watch = partial(_watch, running, saved, deploy_all)
             if learn and words and not sound:
                 raise CommandError(
                     "The functions could not be deployed, so there is nothing to learn from.",
