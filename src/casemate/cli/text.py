@@ -13,9 +13,11 @@ _EARLIEST, _LATEST = -62_000_000_000.0, 253_000_000_000.0
 _UNSAFE = re.compile(
     # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
     # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
-    # encoded; annotations and tags are text that is there and is not shown.
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f"
-    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    # encoded; annotations, tags, fillers and what has no width are text that is there and is not
+    # shown. Joiners and selectors of variants are of scripts and emoji, three in a row of neither.
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "|[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
 )
 _AT_START = re.compile(r"\A(\s*):(?=:[A-Za-z])")
 _ANYWHERE = re.compile(r"(?<=#)#(?=(?:vso)?\[)")
@@ -30,7 +32,11 @@ def _is_obeyed() -> bool:
 
 
 def _visible(match: re.Match[str]) -> str:
-    code = ord(match[0])
+    return "".join(map(_code, match[0]))
+
+
+def _code(char: str) -> str:
+    code = ord(char)
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -26,6 +26,7 @@ HOSTILE = (
     "\u202eevil\u2066\u2069\u200f\u061c",
     "\u2028forged\u2029\ufff9\ufffb\u206a\ufeff",
     "\U000e0001\U000e0041",
+    "ad\u200bmin\u2060\xad\u3164\u180e\u1160",
 )
 OBEYED = {
     char for text in HOSTILE for char in text if not char.isprintable() or ord(char) > 0xE0000

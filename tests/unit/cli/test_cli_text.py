@@ -42,6 +42,12 @@ def harmless(text: str, *, lines: bool = False) -> bool:
         ("\x7f\x00\x08", "\\x7f\\x00\\x08"),
         ("\u202eevil\u2066", "\\u202eevil\\u2066"),
         ("\udcff", "\\udcff"),
+        ("ad\u200bmin\xad\u2060\u3164", "ad\\u200bmin\\xad\\u2060\\u3164"),
+        ("a\U000e0101\U000e0102\ufe01b", "a\\U000e0101\\U000e0102\\ufe01b"),
+        ("\u200c\u200d\u200c", "\\u200c\\u200d\\u200c"),
+        # A heart on fire, a family, a word of Persian, a variant of a character of Japanese.
+        *((text, text) for text in ("❤\ufe0f\u200d🔥", "👨\u200d👩\u200d👧", "می\u200cخواهم")),
+        ("葛\U000e0100城", "葛\U000e0100城"),
     ],
 )
 def test_control_characters_are_shown(text, shown) -> None:
