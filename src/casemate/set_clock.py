@@ -17,6 +17,9 @@ BELIEVED_SECONDS: Final = 3600.0
 LEAP_SECONDS: Final = 86_400.0
 """A node that has not run for longer waits as long, before it deletes."""
 
+OFF_SECONDS: Final = 300.0
+"""What the clocks of nodes that share their state may differ by."""
+
 Believed = tuple[float, float]
 """By how much the clock is ahead of the one that nobody sets, and for how long the node that begins
 with that has not run."""
@@ -84,6 +87,18 @@ class DeletingClock:
         """Return what is believed of the clock, for `believe` in a process that is started now."""
         self.now()
         return self._off, self._leap
+
+
+def left_of(since: float, until: float, now: float) -> float:
+    """Return for how many seconds what was begun for a time still holds; all are Unix times.
+
+    Nothing of what was begun by a clock that was ahead and is set right since: it would hold for as
+    long as that was ahead, years where that was so.
+    """
+    length = until - since
+    if now < since - max(OFF_SECONDS, length):
+        return 0.0
+    return max(0.0, min(until - now, length))
 
 
 def begin_as_of(written_at: float | None) -> DeletingClock:

@@ -8,6 +8,7 @@ import pytest
 
 from casemate import set_clock
 from casemate.set_clock import (
+    left_of,
     BELIEVED_SECONDS,
     LEAP_SECONDS,
     DeletingClock,
@@ -166,3 +167,18 @@ def test_what_waited_while_a_node_did_not_run_has_had_its_time(time: Clock) -> N
     clock.now()
     time.pass_(BELIEVED_SECONDS)
     assert clock.running() == pytest.approx(time.now)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "now", "left"),
+    [
+        *((100.0, 160.0, 100.0, 60.0), (100.0, 160.0, 150.0, 10.0), (100.0, 160.0, 160.0, 0.0)),
+        *((100.0, 160.0, 9e9, 0.0), (9e9, 9e9 + 60, 100.0, 0.0)),
+        # Of another node, whose clock may be ahead by so much, and what is longer than that.
+        *((400.0, 460.0, 100.0, 60.0), (401.0, 461.0, 100.0, 0.0), (1e6, 3e6, 0.0, 2e6)),
+    ],
+)
+def test_what_is_left_of_what_was_begun(
+    since: float, until: float, now: float, left: float
+) -> None:
+    assert left_of(since, until, now) == left

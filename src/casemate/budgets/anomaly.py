@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from casemate.model.budget import Unusual
+from casemate.model.budget import MAX_LIFT, Unusual
 from casemate.model.facts import CostAnomaly, Fact
+from casemate.set_clock import left_of
 
 TIMES = 20
 """What costs so many times as much as usual is slowed."""
@@ -153,7 +154,8 @@ class Anomalies:
     def lift(self, unusual: Unusual) -> None:
         """Slow a function by nothing until then; until 0: what is unusual is slowed again."""
         key = unusual.project, unusual.function
-        seconds = unusual.lifted_until - self._clock()
+        since = unusual.lifted_at or unusual.lifted_until - MAX_LIFT
+        seconds = left_of(since, unusual.lifted_until, self._clock())
         known = self._lifted.pop(key, None)
         if known is not None and known.unusual == unusual:
             self._lifted[key] = known

@@ -23,6 +23,7 @@ from casemate.metering import PriceList, PriceListError, read_prices, shipped
 from casemate.metering.bill import day_of
 from casemate.metering.prices import DEFAULT, shipped_text
 from casemate.model.budget import (
+    MAX_LIFT,
     MAX_BUDGETS,
     MAX_OF_PROJECT,
     Budget,
@@ -57,6 +58,13 @@ class Kept(msgspec.Struct, frozen=True):
     lifted_until: float = 0.0
     lifted_by: str = ""
     lifted_for: str = ""
+    lifted_at: float = 0.0
+    """0: an earlier release has not kept it."""
+
+    @property
+    def lifted_since(self) -> float:
+        """Since when it is lifted, or could be."""
+        return self.lifted_at or self.lifted_until - MAX_LIFT
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -141,13 +149,13 @@ class Budgets:
         known = self._allowance.ledgers.get(budget.project, {}).get(budget.name)
         ledger = known if known is not None and known.budget == budget else None
         if ledger is not None:
-            ledger.lift(kept.lifted_until, self._clock())
+            ledger.lift(kept.lifted_since, kept.lifted_until, self._clock())
             ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
             if count and budget.unit is BudgetUnit.MONEY:
                 await self._counting.count(ledger)
             return
         ledger = Ledger(budget, self._clock())
-        ledger.lift(kept.lifted_until, self._clock())
+        ledger.lift(kept.lifted_since, kept.lifted_until, self._clock())
         ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
         with self._allowance.awaiting(ledger):
             await self._counting.count(ledger)
@@ -263,10 +271,10 @@ class Budgets:
             await self._tell(project, name, "lift", reason, by, seconds)
             now = self._clock()
             until = now + seconds if seconds else 0.0
-            lifted = Kept(ledger.budget, until, by.principal if seconds else "", reason)
+            lifted = Kept(ledger.budget, until, by.principal if seconds else "", reason, now)
             kept = [each for each in self._kept() if _id(each.budget) != (project, name)]
             await self._keep([*kept, lifted])
-            ledger.lift(until, now)
+            ledger.lift(now, until, now)
             ledger.lifted_by, ledger.lifted_for = lifted.lifted_by, reason
             self._allowance.cutting.look()
             return self._state(ledger)
@@ -283,10 +291,12 @@ class Budgets:
                 of = [each.project for each in others]
                 _require_room(of, project, MAX_OF_PROJECT, "functions that are not slowed")
             await self._tell(project, "", "lift", reason, by, seconds, function)
+            now = self._clock()
             lifted = Unusual(
                 project=project,
                 function=function,
-                lifted_until=self._clock() + seconds if seconds else 0.0,
+                lifted_at=now if seconds else 0.0,
+                lifted_until=now + seconds if seconds else 0.0,
                 lifted_by=by.principal if seconds else "",
                 lifted_for=reason,
             )
@@ -380,7 +390,13 @@ class Budgets:
 
     def _kept(self) -> list[Kept]:
         return [
-            Kept(ledger.budget, ledger.lifted_until, ledger.lifted_by, ledger.lifted_for)
+            Kept(
+                ledger.budget,
+                ledger.lifted_until,
+                ledger.lifted_by,
+                ledger.lifted_for,
+                ledger.lifted_at,
+            )
             for ledger in _sorted(self._allowance.ledgers)
         ]
 

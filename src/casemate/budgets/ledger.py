@@ -17,6 +17,7 @@ from typing import NamedTuple
 from casemate.metering.bill import day_of, moment_of, month_of
 from casemate.model.budget import THRESHOLDS, Budget, BudgetPer
 from casemate.model.usage import DAY
+from casemate.set_clock import left_of
 
 _MINUTE, _HOUR = 60.0, 3600.0
 SHARE_SECONDS = 1
@@ -91,6 +92,7 @@ class Ledger:
         "elsewhere",
         "first_part",
         "is_recount_due",
+        "lifted_at",
         "lifted_by",
         "lifted_for",
         "lifted_until",
@@ -130,7 +132,7 @@ class Ledger:
         """What was used when the share was looked at."""
         self.reserved = 0.0
         self.refused = 0
-        self.lifted_until = 0.0
+        self.lifted_at = self.lifted_until = 0.0
         self.lifted_by = ""
         self.lifted_for = ""
         self.shared_at = float("-inf")
@@ -231,10 +233,11 @@ class Ledger:
             # Until a share of the new one is known, a part that all nodes can take at once.
             self.holding, self.wanted = self.budget.amount * self.first_part, True
 
-    def lift(self, until: float, now: float) -> None:
+    def lift(self, since: float, until: float, now: float) -> None:
         """Have it hold nobody back until then, and for no longer if the clock is set back."""
         if until != self.lifted_until:
-            self.lifted_until, self._lift_ends = until, self._steady() + until - now
+            self.lifted_at, self.lifted_until = since, until
+            self._lift_ends = self._steady() + left_of(since, until, now)
 
     def lifted(self, now: float) -> bool:
         """Tell whether it holds nobody back for now."""

@@ -15,6 +15,7 @@ from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.function import FunctionSpec
 from casemate.model.trigger import QueueTrigger
+from casemate.set_clock import left_of
 
 LOOK_SECONDS = 30.0
 """How often the clock is looked at, which somebody may have set."""
@@ -44,7 +45,7 @@ class Trials:
                 if alias.name != LIVE or alias.trial is None:
                     continue
                 key = (function.project, function.name, alias.changed_at)
-                left = max(0.0, alias.trial.until - now)
+                left = left_of(alias.changed_at, alias.trial.until, now)
                 known = before.get(key)
                 self._running[key] = known or (alias, loop.time() + left)
         if self._task is None:

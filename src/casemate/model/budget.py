@@ -102,6 +102,8 @@ class Unusual(msgspec.Struct, frozen=True, kw_only=True):
     """How many times as much as usual it cost when it was looked at last; 0: it is not slowed."""
     reason: str = ""
     """Why it is slowed."""
+    lifted_at: float = 0.0
+    """Unix time since which it is not slowed."""
     lifted_until: float = 0.0
     """Unix time until which it is not slowed."""
     lifted_by: str = ""

@@ -181,7 +181,7 @@ def test_a_hard_budget_in_bytes_cuts_off_who_it_is_of() -> None:
     assert changes == [True] and not cutting.cuts("t", "g") and not cutting.cuts("u", "f")
     node.allowance.use("t", "f", Amounts(egress_out=10**12))
     assert changes == [True]
-    node.ledger.lift(node.now + 60, node.now)
+    node.ledger.lift(node.now, node.now + 60, node.now)
     cutting.look()
     assert changes == [True, False]
     node.now += 61

@@ -141,9 +141,17 @@ def test_let_run_for_a_while_and_slowed_again() -> None:
     assert len(watch.told) == 2
 
 
+@pytest.mark.parametrize("lifted_at", [9e9 - 60.0, 0.0])
+def test_a_clock_that_was_ahead_lets_nothing_run_for_years(lifted_at: float) -> None:
+    watch = Watch(36.0, 36.0, 36.0)
+    lifted = Unusual(project="t", function="f", lifted_at=lifted_at, lifted_until=9e9)
+    watch.anomalies.keep_lifted({KEY: lifted})
+    assert watch.look(50.0) and watch.anomalies.lifted() == []
+
+
 def test_what_is_lifted_no_more_is_slowed() -> None:
     watch = Watch(36.0, 36.0, 36.0)
-    lifted = Unusual(project="t", function="f", lifted_until=9e9)
+    lifted = Unusual(project="t", function="f", lifted_at=1e9, lifted_until=9e9)
     watch.anomalies.keep_lifted({KEY: lifted})
     assert not watch.look(50.0)
     watch.anomalies.keep_lifted({})

@@ -364,6 +364,27 @@ def test_a_start_counts_again_what_records_tell(per: BudgetPer, since: float) ->
     play(scene)
 
 
+@pytest.mark.parametrize("ahead", [3600.0, 300 * DAY])
+def test_one_that_was_lifted_by_a_clock_that_was_ahead_is_not_for_years(ahead: float) -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", requests=99),)
+        await node.budgets.set(budget(), ADA)
+        node.now += ahead
+        await node.budgets.lift("t", "b", 60, "a sale", ADA)
+        await node.budgets.let_run("t", "f", 60, "a sale", ADA)
+        again = Node(node.store)  # started once the clock is right
+        again.rows = node.rows
+        await again.budgets.load()
+        [state] = again.budgets.states("t")
+        assert state.lifted_until is None and again.budgets.unusual("t") == ()
+        ledger = again.allowance.ledgers["t"]["b"]
+        assert ledger.reserve(1.0, Expected(0.0), NOW) is None
+        await again.budgets.close()
+
+    play(scene)
+
+
 def test_lifted_and_put_back() -> None:
     async def scene() -> None:
         node = Node()

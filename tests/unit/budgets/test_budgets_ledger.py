@@ -324,10 +324,10 @@ def test_lifted_for_a_while_and_for_no_longer_by_a_clock_set_back(off: float) ->
     clocks = Clocks()
     book = clocks.ledger(BudgetPer.DAY, 1.0)
     assert clocks.calls(book) == 1
-    book.lift(NOON + 60, NOON)
+    book.lift(NOON, NOON + 60, NOON)
     clocks.off, clocks.passed = off, 59.0
     assert room(book, 1.0, clocks.now)
-    book.lift(NOON + 60, clocks.now)  # read again: it is the same
+    book.lift(NOON, NOON + 60, clocks.now)  # read again: it is the same
     clocks.passed = 60.0
     assert not room(book, 1.0, clocks.now)
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from test_gateway_control import Node, pointing
 
 from casemate.api.control import Deployment
@@ -121,6 +122,32 @@ def test_one_that_ended_while_the_node_was_away_ends_when_it_is_back(tmp_path: P
         again.follow(await node.control.functions())
         await until(lambda: served(node) == {1})
         assert begun.trial is not None and begun.trial.until < time.time()
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("ahead", [3600.0, 300 * 86_400.0])
+def test_one_that_began_by_a_clock_that_was_ahead_ends_at_a_start(
+    tmp_path: Path, ahead: float
+) -> None:
+    async def scene(node: Node, told: list[AliasMoved]) -> None:
+        await two(node)
+        await node.control.start_trial(trying(2, seconds=60), by=EVE)
+        [found] = await node.control.functions()
+        [live] = found.aliases
+        assert live.trial is not None
+        trial = replace(live.trial, until=live.trial.until + ahead)
+        ended: list[Alias] = []
+
+        async def end(alias: Alias) -> None:
+            ended.append(alias)
+            raise ConflictError("over")
+
+        again = Trials(end)
+        live = replace(live, changed_at=live.changed_at + ahead, trial=trial)
+        again.follow([replace(found, aliases=(live,))])
+        await until(lambda: ended == [live])
+        again.close()
 
     play(tmp_path, scene)
 
