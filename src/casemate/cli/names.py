@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -31,13 +34,32 @@ class FunctionName(NamedTuple):
 
 
 def find_manifest() -> Path | None:
-    """Return the nearest `casemate.toml` from the working directory upwards, or None."""
+    """Return the nearest `casemate.toml` from the working directory upwards, or None.
+
+    Raises UsageError for one that another user has put there: where everybody may write, such as
+    /tmp, that is a project of theirs that whoever works below would build, or deploy as theirs.
+    """
     folder = Path.cwd().resolve()
     for candidate in (folder, *folder.parents):
         path = candidate / MANIFEST_NAME
         if path.is_file():
+            if _is_of_others(path, folder):
+                raise UsageError(
+                    f"{path}, which is the nearest {MANIFEST_NAME}, is another user's.",
+                    next_step=f"If it is meant, name it: --manifest {shlex.quote(str(path))}",
+                )
             return path
     return None
+
+
+def _is_of_others(path: Path, start: Path) -> bool:
+    """Tell whether a manifest is neither one's own, nor root's, nor of who has the folder that one
+    stands in, and lies above that or where everybody may write.
+    """
+    known = {0, os.geteuid(), start.stat().st_uid}
+    if path.lstat().st_uid in known:
+        return False
+    return path.parent != start or bool(start.stat().st_mode & stat.S_IWOTH)
 
 
 def require_manifest(given: Path | None) -> Path:

@@ -11,7 +11,7 @@ May import `model` and nothing else of ours.
 
 from casemate.manifest.editing import EditError, ManifestChangedError, ManifestEditor
 from casemate.manifest.hosts import is_private
-from casemate.manifest.loading import MANIFEST_NAME, find, load
+from casemate.manifest.loading import MANIFEST_NAME, load
 from casemate.manifest.package_tables import require_packages
 from casemate.manifest.problem import ManifestError
 from casemate.manifest.received import check_received
@@ -25,7 +25,6 @@ __all__ = [
     "ManifestEditor",
     "ManifestError",
     "check_received",
-    "find",
     "grants_text",
     "is_private",
     "json_schema",

@@ -18,7 +18,7 @@ from casemate.manifest.handlers import check_handler
 from casemate.manifest.locator import KeyPath
 from casemate.manifest.package_tables import packages_of
 from casemate.manifest.problem import ProblemCollector, dotted, file_problem
-from casemate.manifest.reading import missing, read_document
+from casemate.manifest.reading import read_document
 from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.resources import declared_names, resources_of
 from casemate.manifest.routes import RouteTable
@@ -87,22 +87,6 @@ def load(path: Path, *, unwritten_contracts: bool = False) -> Project:
         )
     except msgspec.ValidationError as error:
         raise file_problem(path, f"values that do not fit ({error})", "a valid project") from error
-
-
-def find(start: Path) -> Path:
-    """Return the manifest in `start` or the nearest folder above it; ManifestError if none is.
-
-    A folder or link called casemate.toml is found as well, for `load` to say what is wrong.
-    """
-    try:
-        folder = start.resolve()
-        for candidate in (folder, *folder.parents):
-            path = candidate / MANIFEST_NAME
-            if path.exists() or path.is_symlink():
-                return path
-    except (OSError, RuntimeError, ValueError) as error:
-        raise file_problem(start, "a folder that cannot be read", "a project's folder") from error
-    raise missing(start, f"no {MANIFEST_NAME} here or in any folder above")
 
 
 def _functions(values: Values) -> dict[str, Values]:

@@ -67,7 +67,7 @@ def _read_bytes(path: Path) -> bytes:
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
-        raise missing(path, "no such file") from error
+        raise _missing(path, "no such file") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a valid path"
         raise file_problem(path, f"a file that cannot be read ({reason})", expected) from error
@@ -76,7 +76,7 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def missing(path: Path, found: str) -> ManifestError:
+def _missing(path: Path, found: str) -> ManifestError:
     """Return the error of a manifest that is not there."""
     return file_problem(
         path,

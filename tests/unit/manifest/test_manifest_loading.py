@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from casemate.manifest import ManifestError, find, load
+from casemate.manifest import ManifestError, load
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS
 from casemate.manifest.trigger_tables import DELIVERY, TABLES
 from casemate.model.errors import CasemateError, InvalidInputError
@@ -291,28 +291,3 @@ def test_the_error_is_one_of_ours():
     assert isinstance(error, InvalidInputError)
     assert isinstance(error, CasemateError)
     assert not error.retryable
-
-
-def test_find_walks_up(project, function_text):
-    path = project.write(function_text())
-    deep = project.root / "a" / "b"
-    deep.mkdir(parents=True)
-    assert find(deep) == path
-    assert find(project.root) == path
-    assert find(project.root / "app.py") == path
-    assert load(find(deep)).name == "shop"
-
-
-def test_find_stops_at_the_nearest_whatever_it_is(project, function_text):
-    project.write(function_text())
-    inner = project.root / "inner"
-    (inner / "casemate.toml").mkdir(parents=True)
-    with pytest.raises(ManifestError, match="a folder"):
-        load(find(inner))
-
-
-def test_find_tells_that_there_is_none(tmp_path):
-    with pytest.raises(ManifestError, match="casemate init"):
-        find(tmp_path)
-    with pytest.raises(ManifestError):
-        find(tmp_path / "a\0b")

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from casemate.cli.errors import CommandError
-from casemate.cli.names import resolve
+from casemate.cli.names import find_manifest, require_manifest, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_text
 from casemate.decoding import DECODING_ERRORS
@@ -150,14 +150,16 @@ def _tightened(before: str, after: str) -> list[str]:
 def _present(manifest: Path | None, function: str, trigger: str | None) -> str:
     """Return the contract that the manifest has for this; empty without a manifest or contract."""
     from casemate.contracts import DIRECT, contracts_of
-    from casemate.manifest import ManifestError, find, load
+    from casemate.manifest import ManifestError, load
 
+    if manifest is None and trigger is None and find_manifest() is None:
+        return ""  # a proposal needs no manifest
     try:
-        project = load(manifest or find(Path()), unwritten_contracts=True)
+        project = load(require_manifest(manifest), unwritten_contracts=True)
     except ManifestError:
         if manifest is not None or trigger is not None:
             raise
-        return ""  # a proposal needs no manifest
+        return ""  # nor one that can be read
     spec = project.function(function)
     if spec is None:
         raise CommandError(
