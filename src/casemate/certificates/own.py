@@ -95,7 +95,8 @@ class OwnCertificate:
             self._report(
                 f"the certificate is valid from {begins:%Y-%m-%d %H:%M} UTC on, and by the clock "
                 "of this node that is still to come: set it right, or clients by the same clock "
-                "refuse to connect"
+                "refuse to connect. If it is right, it was ahead when the authority was made: "
+                "casemate serve --tls-new-authority makes another"
             )
         return server
 

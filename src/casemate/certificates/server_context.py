@@ -10,13 +10,14 @@ from casemate.certificates.key_pair import CertificateError, KeyPair
 from casemate.certificates.tls_settings import tls_context
 
 
-def server_context(pair: KeyPair) -> ssl.SSLContext:
-    """Return a context for servers; see `tls_context`.
+def server_context(pair: KeyPair, *, to_come: bool = False) -> ssl.SSLContext:
+    """Return a context for servers; see `tls_context`. With `to_come` it may begin later than now.
 
     Raises CertificateError if the pair is not one, not valid now, or for another purpose.
     """
     certificate, now = load_certificate(pair.certificate), now_utc(time.time())
-    if not certificate.not_valid_before_utc <= now < ends_at(pair.certificate):
+    begun = to_come or certificate.not_valid_before_utc <= now
+    if not begun or now >= ends_at(pair.certificate):
         raise CertificateError(
             f"The certificate is valid from {certificate.not_valid_before_utc} to "
             f"{certificate.not_valid_after_utc}, and it is {now}.",

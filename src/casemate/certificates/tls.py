@@ -77,11 +77,12 @@ class NodeTls:
     async def start(self) -> None:
         """Load the first certificate and begin to look for others. Raises CasemateError."""
         pair = await self._source.first()
-        self._take(pair)
+        # Of its own authority it can have no other: the clock is behind, or was ahead at that time.
+        self._take(pair, to_come=self._source.authority is not None)
         self._task = asyncio.create_task(self._follow())
 
-    def _take(self, pair: KeyPair) -> None:
-        self._context = server_context(pair)
+    def _take(self, pair: KeyPair, *, to_come: bool = False) -> None:
+        self._context = server_context(pair, to_come=to_come)
         self.pair = pair
         self.ends_at = ends_at(pair.certificate).timestamp()
         self._begins_at = begins_at(pair.certificate).timestamp()

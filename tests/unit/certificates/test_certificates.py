@@ -287,6 +287,23 @@ def test_before_the_authority_is_valid_it_starts_and_says_so(place: Place) -> No
     assert certificates.ends_at(other.certificate) > authority
 
 
+def test_a_node_starts_before_its_authority_is_valid(place: Place) -> None:
+    """As after a loss of power, before the clock is set; the other way round it says what to do."""
+    place.now += 300 * 86400
+    source = place.own("node.example.org")
+    first(source)
+    place.now -= 300 * 86400
+
+    async def main() -> None:
+        tls = NodeTls(place.own("node.example.org"), place.reports.append, clock=lambda: place.now)
+        await tls.start()
+        assert tls.context() is not None and "still to come" in tls.problem()
+        await tls.close()
+
+    run(main())
+    assert "--tls-new-authority" in place.reports[-1]
+
+
 def test_it_is_renewed_at_a_start_too(place: Place) -> None:
     pair = first(place.own("node.example.org"))
     place.now += 61 * 86400
