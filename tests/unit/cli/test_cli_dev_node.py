@@ -183,5 +183,8 @@ def test_a_node_on_every_address_is_reached_on_this_machine_and_trusted(
     dev._tell_how_to_reach(found, tmp_path / "dev.ca.pem")
     assert (tmp_path / "dev.ca.pem").read_text() == "PEM"
     assert f"CASEMATE_CA={tmp_path}/dev.ca.pem" in capsys.readouterr().out
+    (tmp_path / "a/dev.ca.pem").mkdir(parents=True)
+    with pytest.raises(CommandError, match="cannot be written"):
+        dev._tell_how_to_reach(found, tmp_path / "a/dev.ca.pem")
     plain = dev._credentials({"url": "http://127.0.0.1:1", "key": "k", "ca_fingerprint": None})
     assert plain.ca is None and len(asked) == 3

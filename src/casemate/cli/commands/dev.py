@@ -151,9 +151,15 @@ def _tell_how_to_reach(credentials: Credentials, authority: Path) -> None:
     """Say how commands in another terminal reach the node; write whom they trust to a file."""
     words = [f"CASEMATE_URL={credentials.url}", f"CASEMATE_KEY={credentials.key}"]
     if credentials.ca is not None:
-        authority.unlink(missing_ok=True)  # a link, too: the project may be a stranger's
-        with new_file(authority) as file:
-            file.write(credentials.ca.encode())
+        try:
+            authority.unlink(missing_ok=True)  # a link, too: the project may be a stranger's
+            with new_file(authority) as file:
+                file.write(credentials.ca.encode())
+        except OSError as error:
+            raise CommandError(
+                f"{authority} cannot be written: {error.strerror}.",
+                next_step="See what it is, remove it, and run this again.",
+            ) from error
         words.append(f"CASEMATE_CA={shlex.quote(str(authority))}")
     print_line(f"The node is at {credentials.url}; to use it from another terminal:")
     print_line(f"  export {' '.join(words)}")
