@@ -8,13 +8,13 @@ import pytest
 
 from casemate import set_clock
 from casemate.set_clock import (
-    left_of,
     BELIEVED_SECONDS,
     LEAP_SECONDS,
     DeletingClock,
     SetClock,
     begin_as_of,
     believe,
+    left_of,
 )
 from support.set_time import Clock
 

@@ -23,8 +23,8 @@ from casemate.metering import PriceList, PriceListError, read_prices, shipped
 from casemate.metering.bill import day_of
 from casemate.metering.prices import DEFAULT, shipped_text
 from casemate.model.budget import (
-    MAX_LIFT,
     MAX_BUDGETS,
+    MAX_LIFT,
     MAX_OF_PROJECT,
     Budget,
     BudgetState,

@@ -1,9 +1,10 @@
 """One pattern of gitignore(5) as an expression that is matched in linear time.
 
-A stranger's project has patterns and names of its own, and `[^/]*` that is tried at every length, once
-for each `*`, takes years for a pattern of a line. What follows a `*` has as many characters as it has
-signs, so it can be taken where it is found first: if what comes next is not found from there, it is not
-from any later place either. That is what atomic groups say; so it is of folders and `**`.
+A stranger's project has patterns and names of its own, and `[^/]*` that is tried at every length,
+once for each `*`, takes years for a pattern of a line. What follows a `*` has as many characters as
+it has signs, so it can be taken where it is found first: if what comes next is not found from
+there, it is not from any later place either. That is what atomic groups say, here and for what
+follows `**`.
 """
 
 from __future__ import annotations

@@ -94,7 +94,9 @@ def test_the_file_adds_patterns(tmp_path: Path) -> None:
     assert not ignore.matches("# notes", folder=False)
 
 
-@pytest.mark.parametrize("text", ["!keep", "/", "//", "a//b", "x" * 501, "a\\", "[z-a]x", "[[:alpha:]]"])
+@pytest.mark.parametrize(
+    "text", ["!keep", "/", "//", "a//b", "x" * 501, "a\\", "[z-a]x", "[[:alpha:]]"]
+)
 def test_unusable_patterns_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / ".casemateignore").write_text(text)
     with pytest.raises(SourceTreeError, match=r"\.casemateignore"):

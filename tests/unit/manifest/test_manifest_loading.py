@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from casemate.manifest import ManifestError, load
+from casemate.manifest import ManifestError
 from casemate.manifest.tables import FUNCTION, HTTP, LIMITS
 from casemate.manifest.trigger_tables import DELIVERY, TABLES
 from casemate.model.errors import CasemateError, InvalidInputError
