@@ -14,9 +14,10 @@ _UNSAFE = re.compile(
     # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
     # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
     # encoded; annotations, tags, fillers and what has no width are text that is there and is not
-    # shown. Joiners and selectors of variants are of scripts and emoji, three in a row of neither.
+    # shown. Joiners and selectors of variants are of scripts and emoji, but not several in a row.
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
     "|[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
 )
 _AT_START = re.compile(r"\A(\s*):(?=:[A-Za-z])")

@@ -44,6 +44,7 @@ def harmless(text: str, *, lines: bool = False) -> bool:
         ("\udcff", "\\udcff"),
         ("ad\u200bmin\xad\u2060\u3164", "ad\\u200bmin\\xad\\u2060\\u3164"),
         ("a\U000e0101\U000e0102\ufe01b", "a\\U000e0101\\U000e0102\\ufe01b"),
+        ("a\U000e0101\U000e0102b", "a\\U000e0101\\U000e0102b"),
         ("\u200c\u200d\u200c", "\\u200c\\u200d\\u200c"),
         # A heart on fire, a family, a word of Persian, a variant of a character of Japanese.
         *((text, text) for text in ("❤\ufe0f\u200d🔥", "👨\u200d👩\u200d👧", "क्\u200dष")),
