@@ -138,7 +138,7 @@ class Duration:
         seconds = parse_duration(value)
         if seconds is None:
             raise RejectedValueError(
-                f"{self.expected}: a number and one of ms, s, m, h", described(value)
+                f"{self.expected}: a number and one of ms, s, m, h, d", described(value)
             )
         if not self.low <= seconds <= self.high:
             raise RejectedValueError(self.expected, described(value))

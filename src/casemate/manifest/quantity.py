@@ -15,11 +15,17 @@ SIZE_UNITS = {
 }
 """Bytes. `KB` and `KiB` are the same here, as memory is meant, not disk labels."""
 
-DURATION_UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
-"""Seconds."""
+DURATION_UNITS = {
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
+"""Seconds. A day is 24 hours, whatever clocks do."""
 
 SIZE_PATTERN = r"^[0-9]{1,9}(?:\.[0-9]{1,10})? ?[KMG]i?B$"
-DURATION_PATTERN = r"^[0-9]{1,9}(?:\.[0-9]{1,6})? ?(?:ms|s|m|h)$"
+DURATION_PATTERN = r"^[0-9]{1,9}(?:\.[0-9]{1,6})? ?(?:ms|s|m|h|d)$"
 
 _SPLIT = re.compile(r"([0-9.]+) ?([A-Za-z]+)")
 
@@ -50,8 +56,10 @@ def format_size(size: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write `seconds` with the largest unit that divides it: 300.0 is `5m`."""
+    """Write `seconds` with the largest unit that divides it: 300.0 is `5m`, a day is `24h`."""
     exact = Decimal(str(seconds))
+    if exact > DURATION_UNITS["d"] and exact % DURATION_UNITS["d"] == 0:
+        return f"{_plain(exact / DURATION_UNITS['d'])}d"
     for unit in ("h", "m", "s"):
         if exact and exact % DURATION_UNITS[unit] == 0:
             return f"{_plain(exact / DURATION_UNITS[unit])}{unit}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from casemate.audit.rule import OWASP, Rule, Subject
 from casemate.audit.rules.all import RULES
 from casemate.audit.rules.examples import Files, project, requirements
 from casemate.audit.workspace import Workspace
+from casemate.manifest import load
 
 TODAY = "2026-11-27"
 
@@ -116,3 +118,30 @@ def test_a_grant_of_other_actions_than_the_code_uses_says_which() -> None:
     [finding] = found(rule, files)
     assert finding.text.endswith("of table orders; what it does there is not granted: query")
     assert 'actions = ["query"]' in finding.instead
+
+
+OF_PROJECTS = [
+    pytest.param(files, id=f"{rule.id}-{which}")
+    for rule in RULES
+    for which, files in (("vulnerable", rule.vulnerable), ("fixed", rule.fixed))
+    if "casemate.toml" in files
+]
+
+
+@pytest.mark.parametrize("files", OF_PROJECTS)
+def test_the_projects_of_examples_are_such_as_can_be_deployed(
+    tmp_path: Path, files: Mapping[str, str]
+) -> None:
+    """A rule was held against a manifest that there cannot be, and found none of those there are."""
+    named = re.findall(r'(?:contract|requirements) = "([^"]+)"', files["casemate.toml"])
+    for name, text in {**dict.fromkeys(named, "{}"), **files}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    load(tmp_path / "casemate.toml")
+
+
+@pytest.mark.parametrize(("host", "count"), [("api.example.com", 1), ("127.0.0.1", 0)])
+def test_ports_without_encryption_are_found_but_on_this_machine(host: str, count: int) -> None:
+    rule = next(each for each in RULES if each.id == "CM-009")
+    text = rule.vulnerable["casemate.toml"].replace("api.example.com", host)
+    assert len(list(found(rule, {**rule.vulnerable, "casemate.toml": text}))) == count

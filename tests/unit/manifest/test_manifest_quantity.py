@@ -59,14 +59,22 @@ def test_what_is_no_size(text):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("250ms", 0.25), ("10s", 10.0), ("5m", 300.0), ("1h", 3600.0), ("1.5s", 1.5), ("10 s", 10.0)],
+    [
+        ("250ms", 0.25),
+        ("10s", 10.0),
+        ("5m", 300.0),
+        ("1h", 3600.0),
+        ("14d", 1209600.0),
+        ("1.5s", 1.5),
+        ("10 s", 10.0),
+    ],
 )
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10", "10S", "1d", "s", "-1s", "1e3s", "10s\n", "nans", "1m30s"]
+    "text", ["", "10", "10S", "1w", "s", "-1s", "1e3s", "10s\n", "nans", "1m30s"]
 )
 def test_what_is_no_duration(text):
     assert parse_duration(text) is None
@@ -82,7 +90,14 @@ def test_formatted_sizes(size, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.01, "10ms"), (10.0, "10s"), (300.0, "5m"), (86400.0, "24h"), (90.0, "90s")],
+    [
+        (0.01, "10ms"),
+        (10.0, "10s"),
+        (300.0, "5m"),
+        (86400.0, "24h"),
+        (90.0, "90s"),
+        (604800.0, "7d"),
+    ],
 )
 def test_formatted_durations(seconds, text):
     assert format_duration(seconds) == text

@@ -99,19 +99,21 @@ def _private_hosts(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
             yield f"it may reach the private address of {s.resources[0][7:]}", s.place
 
 
+_PLAIN_PORTS = frozenset((80, 21, 23, 389, 1883))
+_LOCAL = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
 def _plain_hosts(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
     for s in f.permissions:
-        if s.resources[0].startswith("egress/") and s.resources[0].endswith(
-            (":80", ":21", ":23", ":389", ":1883")
-        ):
-            yield f"{s.resources[0][7:]} is reached without encryption", s.place
+        host, port = s.resources[0].removeprefix("egress/"), s.conditions.get("port")
+        if port in _PLAIN_PORTS and s.actions[0].startswith("egress:") and host not in _LOCAL:
+            yield f"{host}:{port} is reached without encryption", s.place
 
 
 def _plain_sources(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
     for t in f.triggers:
-        local = text(t.settings.get("host")) in ("127.0.0.1", "::1", "localhost")
         if (
-            not local
+            text(t.settings.get("host")) not in _LOCAL
             and truth(t.settings.get("tls"), default=True) is False
             and t.kind
             in (
@@ -329,8 +331,8 @@ RULES = (
         "Anybody on the network path can read and change what is sent.",
         "Use the port with TLS.",
         _of(_plain_hosts),
-        project("", '[function.thing.grants]\negress = ["api.example.com:80"]'),
-        project("", '[function.thing.grants]\negress = ["api.example.com:443"]'),
+        project("", '[function.thing.grants]\negress = [{ host = "api.example.com", port = 80 }]'),
+        project("", '[function.thing.grants]\negress = [{ host = "api.example.com", port = 443 }]'),
     ),
     _rule(
         "CM-010",
@@ -343,7 +345,7 @@ RULES = (
         "Remove the exception once it is no longer needed.",
         _entries("logs.unmasked", lambda e: True, "a kind of data is shown in logs"),
         project("", f'[function.thing.logs]\nunmasked = [{{ kind = "email", {_REASON} }}]'),
-        project("", '[function.thing.logs]\nkeep = "30d"'),
+        project("", '[function.thing.logs]\nkeep = "7d"'),
     ),
     _rule(
         "CM-011",
@@ -357,7 +359,8 @@ RULES = (
         _of(_plain_sources),
         project(
             "",
-            '[[function.thing.valkey]]\nhost = "v.example.com"\nport = 6379\nstream = "s"\ntls = false',
+            '[[function.thing.valkey]]\nhost = "v.example.com"\nport = 6379\nstream = "s"\n'
+            'tls = false\nexception = "the server has no certificate yet"',
         ),
         project("", '[[function.thing.valkey]]\nhost = "v.example.com"\nport = 6379\nstream = "s"'),
     ),
@@ -374,7 +377,7 @@ RULES = (
         project("", '[queue.jobs]\n[[function.thing.queue]]\nqueue = "jobs"'),
         project(
             "",
-            '[queue.jobs]\n[queue.bad]\n[[function.thing.queue]]\nqueue = "jobs"\n[function.thing.delivery]\non_failure = [{ queue = "bad" }]',
+            '[queue.jobs]\n[queue.bad]\n[[function.thing.queue]]\nqueue = "jobs"\n[function.thing.delivery]\non_failure = ["queue:bad"]',
         ),
     ),
     _rule(
