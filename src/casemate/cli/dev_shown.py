@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -11,7 +11,7 @@ from casemate.cli.client import NodeClient
 from casemate.cli.commands.logs import follow_lines
 from casemate.cli.credentials import Credentials
 from casemate.cli.error_shown import print_error
-from casemate.cli.terminal import RED, print_line
+from casemate.cli.terminal import RED, print_json_line, print_line
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import LogLine
 from casemate.operations.records import ListInvocations, ReadLogs, ShowError
@@ -24,12 +24,13 @@ SETTLE_SECONDS: Final = 3 * _POLL_SECONDS
 
 
 @contextmanager
-def shown(credentials: Credentials) -> Iterator[None]:
+def shown(credentials: Credentials, *, json: bool = False) -> Iterator[None]:
     """Show what functions write, and their errors, for as long as the block lasts."""
-    stop, errors = threading.Event(), _Errors(credentials)
+    stop, errors = threading.Event(), _Errors(credentials, json=json)
+    leave_out = _tell_line if json else errors.of_line
     watchers = (
         threading.Thread(
-            target=_follow_quietly, args=(NodeClient(credentials), errors, stop), daemon=True
+            target=_follow_quietly, args=(NodeClient(credentials), leave_out, stop), daemon=True
         ),
         threading.Thread(target=errors.show_listed, args=(stop,), daemon=True),
     )
@@ -42,22 +43,27 @@ def shown(credentials: Credentials) -> Iterator[None]:
         watchers[1].join(2 * _POLL_SECONDS)
 
 
-def _follow_quietly(client: NodeClient, errors: _Errors, stop: threading.Event) -> None:
+def _follow_quietly(
+    client: NodeClient, leave_out: Callable[[LogLine], bool], stop: threading.Event
+) -> None:
     """Print new log lines until the node ends. Errors are shown in full, not by their line."""
     try:
-        follow_lines(
-            client, ReadLogs(limit=1), json=False, ended=stop.is_set, leave_out=errors.of_line
-        )
+        follow_lines(client, ReadLogs(limit=1), json=False, ended=stop.is_set, leave_out=leave_out)
     except CasemateError:
         return
+
+
+def _tell_line(line: LogLine) -> bool:
+    print_json_line({"log": line})
+    return True
 
 
 class _Errors:
     """Shows each error in full, once: where the log has its line, or as soon as it is listed."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, *, json: bool = False) -> None:
         """Ask the node with these credentials."""
-        self._credentials = credentials
+        self._credentials, self._json = credentials, json
         self._turn = threading.Lock()
         self._seen: set[str] = set()
 
@@ -89,6 +95,9 @@ class _Errors:
             with NodeClient(self._credentials) as client:
                 error = client.call(ShowError(id=error_id))
             self._seen.add(error_id)
+            if self._json:
+                print_json_line({"error": error})
+                return
             function = f"{error.project}/{error.function}" if error.function else "request"
             print_line(f"{function}  {error.outcome}  {error_id}", RED)
             print_error(error)

@@ -45,6 +45,8 @@ OTHER_WORDS = {
     "retry": ("redrive",),
     "fire": ("trigger",),
     "canary": ("promote",),
+    "help": ("--help",),
+    "version": ("--version",),
 }
 """How other programs call what a command does: the first of these that there is, is proposed."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]{0,199}")
@@ -86,7 +88,9 @@ class DocumentedGroup(TyperGroup):
             return super().resolve_command(ctx, args)
         except TyperException as error:
             word = args[0] if args else ""
-            here = next((name for name in OTHER_WORDS.get(word, ()) if name in self.commands), "")
+            options = {name for each in self.get_params(ctx) for name in each.opts}
+            known = options.union(self.commands)
+            here = next((name for name in OTHER_WORDS.get(word, ()) if name in known), "")
             if not here and ctx.parent is not None and "Did you mean" not in error.message:
                 here = self._shown_by(word)
             if here:

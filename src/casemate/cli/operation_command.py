@@ -80,14 +80,15 @@ def answered(
     examples: str,
     name: str | None = None,
     confirm: str | Callable[[Call], str] = "",
+    removed: str = "",
     **how: Any,
 ) -> Callable[[FunctionT], FunctionT]:
     """Make a command that has a node do an operation; the decorated function tells the answer.
 
     It gets the answer, as `call` a Call, and its own options by their names. Unless it has an
-    option `json` of its own, that is added where there is an answer, and prints it as it is.
-    `confirm` is a question that `--yes` answers, with `{call}` and the operation as `{it}`, or it
-    makes one of the Call.
+    option `json` of its own, that is added, and prints the answer as it is; where there is none,
+    what was asked for, or that `removed` is removed. `confirm` is a question that `--yes` answers,
+    with `{call}` and the operation as `{it}`, as `removed` has, or it makes one of the Call.
     """
     maker = _Maker(kind, **how)
 
@@ -96,7 +97,7 @@ def answered(
         first = [
             name for name, parameter in own.items() if parameter.kind is not parameter.KEYWORD_ONLY
         ]
-        prints = form_of(kind).answer is not None and "json" not in own
+        prints = "json" not in own
 
         def run(**given: Any) -> None:
             json = prints and given.pop("json")
@@ -105,15 +106,13 @@ def answered(
             with connect() as client:
                 call = Call(operation, client)
                 if confirm and not yes:
-                    text = (
-                        confirm(call)
-                        if callable(confirm)
-                        else confirm.format(call=call, it=operation)
-                    )
+                    text = confirm(call) if callable(confirm) else _filled(confirm, call)
                     prompts.confirm(text, yes=False)
                 answer = client.call(operation)
-                if json:
-                    print_json(answer)
+                if json and removed:
+                    print_json({"removed": _filled(removed, call)})
+                elif json:
+                    print_json(operation if form_of(kind).answer is None else answer)
                 else:
                     function(*[call if n == "call" else answer for n in first], **given)
 
@@ -121,6 +120,10 @@ def answered(
         return function
 
     return add
+
+
+def _filled(text: str, call: Call) -> str:
+    return text.format(call=call, it=call.operation)
 
 
 def asked(

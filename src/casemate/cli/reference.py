@@ -26,6 +26,10 @@ _HEAD = """\
 _ENVIRONMENT = (
     ("CASEMATE_URL", "Address of the node; comes before what `casemate login` stored."),
     ("CASEMATE_KEY", "Key for the node; comes before the stored one."),
+    (
+        "CASEMATE_CA",
+        "File with the certificate of the node's authority, in PEM; comes before the stored one.",
+    ),
     ("CASEMATE_ALLOW_HTTP", "`1`: send the key to another machine without encryption."),
     ("CASEMATE_DEBUG", "`1`: show the trace of an error."),
     ("NO_COLOR", "Set to anything: no colours."),
@@ -36,6 +40,18 @@ _ENVIRONMENT = (
         "`casemate` below it is where `build` keeps downloads, and advisories are.",
     ),
     ("CASEMATE_ADVISORIES", "Folder of the advisories, instead of the one in the cache."),
+    (
+        "CASEMATE_BUILDER_KEY",
+        "File of the key that signs what is built, instead of `builder.key` beside the "
+        "credentials; made if it is not there.",
+    ),
+    ("CASEMATE_ID_TOKEN", "ID token of a pipeline, for `casemate login --workload`."),
+    ("CASEMATE_STORE", "`--store` of `serve`; also for `doctor` and `store migrate`."),
+    (
+        "CASEMATE_OBJECTS",
+        "`--objects` of the same; its keys are `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.",
+    ),
+    ("CASEMATE_DATABASES", "`--databases` of `serve`; also for `doctor`."),
 )
 
 

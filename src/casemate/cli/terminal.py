@@ -230,7 +230,8 @@ def print_json_text(text: str) -> None:
 
 def print_json_line(value: Any, *, compact: bool = False) -> None:
     """Print one JSON document on one line, without spaces if it is `compact`."""
-    print(json_text(_encoded(value, indent=None, compact=compact)), flush=True)
+    line = json_text(_encoded(value, indent=None, compact=compact))
+    print(f"{line}\n", end="", flush=True)  # at once: threads print beside each other
 
 
 def json_line(value: Any) -> str:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from casemate.cli.commands import contract as contract_command
+from casemate.model.invocation import Outcome
+from casemate.model.recording import Came, Content, Recording, RecordingSummary
+from casemate.model.trigger import TriggerKind
+from casemate.operations.recordings import ListRecordings, RecordingList
 
 EVENTS = "\n".join(
     json.dumps({"id": n, "kind": ["new", "paid"][n % 2], "note": "x" * n}) for n in range(12)
@@ -141,3 +148,110 @@ def test_a_contract_that_does_not_hold(cli, folder: Path) -> None:
     result = cli("contract", "check", "c.json", "events.jsonl")
     assert result.code != 0
     assert "nothing is fetched" in result.err
+
+
+def _kept(kind: TriggerKind, data: object, **detail: object) -> dict[str, Any]:
+    return {
+        "id": "1", "source": "/s", "type": "t", "time": 1.0, "subject": "",
+        "kind": kind.value, "data": data, kind.value: detail,
+    }  # fmt: skip
+
+
+def _request(body: str, route: str = "/orders", method: str = "POST") -> dict[str, Any]:
+    return {"method": method, "route": route, "body": body, "is_base64": False}
+
+
+RECORDED = (
+    ("invoke", Outcome.OK, Came.NOW, {"id": 1}),
+    ("function", Outcome.OK, Came.NOW, {"id": 2}),
+    ("invoke", Outcome.HANDLER_ERROR, Came.NOW, {"failed": True}),
+    ("invoke", Outcome.OK, Came.KEPT, _kept(TriggerKind.INVOKE, {"id": 3})),
+    ("queue", Outcome.OK, Came.KEPT, _kept(TriggerKind.QUEUE, {"job": 1}, queue="jobs")),
+    ("queue", Outcome.OK, Came.KEPT, _kept(TriggerKind.QUEUE, {"other": 1}, queue="others")),
+    ("queue", Outcome.OK, Came.BATCH, [_kept(TriggerKind.QUEUE, {"job": 2}, queue="jobs")] * 2),
+    ("http", Outcome.OK, Came.NOW, _request('{"order": 1}')),
+    ("http", Outcome.OK, Came.NOW, _request('{"order": 2}', method="PUT")),
+    ("http", Outcome.OK, Came.NOW, _request("order=3")),
+    ("http", Outcome.OK, Came.NOW, _request('{"page": 1}', route="/pages")),
+    ("http", Outcome.OK, Came.KEPT, _kept(TriggerKind.HTTP, {}, **_request('{"order": 4}'))),
+)
+
+
+class Recorded:
+    """A node that has recordings, and nothing else."""
+
+    def __init__(self, recorded: tuple[Any, ...]) -> None:
+        self._recordings = [
+            Recording(
+                summary=RecordingSummary(
+                    id=f"inv_{number}", project="p", function="f", version=1, trigger=trigger,
+                    outcome=outcome, at=1.0, expires_at=2.0, size=1,
+                ),
+                content=Content(event=json.dumps(event).encode() if event else b"", came=came),
+            )
+            for number, (trigger, outcome, came, event) in enumerate(recorded)
+        ]  # fmt: skip
+
+    def __enter__(self) -> Recorded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def call(self, operation: Any) -> Any:
+        if isinstance(operation, ListRecordings):
+            assert (operation.project, operation.function) == ("p", "f")
+            return RecordingList(recordings=tuple(one.summary for one in self._recordings))
+        (found,) = (one for one in self._recordings if one.summary.id == operation.id)
+        assert found.summary.outcome is Outcome.OK, "one that failed is not looked at"
+        return found
+
+
+def recorded_manifest(folder: Path) -> None:
+    manifest(folder)
+    with (folder / "casemate.toml").open("a") as file:
+        file.write('[[function.f.http]]\nmethod = "POST"\npath = "/orders"\n')
+        file.write('[[function.f.http]]\nmethod = "*"\npath = "/pages"\n')
+
+
+@pytest.mark.parametrize(
+    ("trigger", "names", "count"),
+    [
+        ((), ["id"], 3),
+        (("--trigger", "queue-1"), ["job"], 3),
+        (("--trigger", "POST /orders"), ["order"], 2),
+        (("--trigger", "* /pages"), ["page"], 1),
+    ],
+)
+def test_events_that_the_node_has_recorded_are_those_of_the_trigger_that_ended_well(
+    cli, folder: Path, monkeypatch, trigger: tuple[str, ...], names: list[str], count: int
+) -> None:
+    recorded_manifest(folder)
+    large = ("invoke", Outcome.OK, Came.NOW, None)
+    monkeypatch.setattr(contract_command, "connect", lambda: Recorded((*RECORDED, large)))
+    proposed = cli("contract", "infer", "f", *trigger)
+    assert (proposed.code, f"From {count} events" in proposed.err) == (0, True), proposed.err
+    assert json.loads(proposed.out)["required"] == names
+
+
+def test_where_nothing_is_recorded_it_is_told_how_it_would_be(
+    cli, folder: Path, monkeypatch
+) -> None:
+    recorded_manifest(folder)
+    monkeypatch.setattr(contract_command, "connect", lambda: Recorded(()))
+    told = cli("contract", "infer", "f", "--trigger", "queue-1")
+    assert told.code == 1
+    assert "has recorded no events of p/f for queue-1" in told.err
+    assert "sample = 1.0" in told.err
+    assert "[function.f.recordings]" in told.err
+
+
+def test_triggers_that_recordings_do_not_tell_apart(cli, folder: Path, monkeypatch) -> None:
+    manifest(folder)
+    with (folder / "casemate.toml").open("a") as file:
+        file.write('[topic.news]\n[[function.f.topic]]\ntopic = "news"\n')
+        file.write('[[function.f.topic]]\ntopic = "news"\nfilter = { a = 1 }\n')
+    monkeypatch.setattr(contract_command, "connect", lambda: Recorded(RECORDED))
+    told = cli("contract", "infer", "f", "--trigger", "topic-1")
+    assert told.code == 1
+    assert "do not tell events of topic-1 and topic-2 apart" in told.err

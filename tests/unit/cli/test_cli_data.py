@@ -111,12 +111,14 @@ def test_buckets(cli, data, home) -> None:
     again = cli("buckets", "get", "p/files", "a/b c&d", "-o", "out.bin")
     assert (again.code, "exists" in again.err) == (1, True)
     assert cli("buckets", "rm", "p/files", "a/x").code == 2
-    assert cli("buckets", "rm", "p/files", "a/x", "--yes").code == 0
+    removed = cli("buckets", "rm", "p/files", "a/x", "--yes", "--json")
+    assert json.loads(removed.out) == {"removed": "p/files", "key": "a/x"}
     assert cli("buckets", "get", "p/files", "a/x", "-o", "x").code == 3
     assert not Path("x").exists()
     assert cli("buckets", "rm", "p/files").code == 2
     assert cli("buckets", "rm", "p/files", "k", "--all", "--yes").code == 2
-    assert cli("buckets", "rm", "p/files", "--all", "--yes").code == 0
+    removed = cli("buckets", "rm", "p/files", "--all", "--yes", "--json")
+    assert json.loads(removed.out) == {"removed": "p/files"}
     assert cli("buckets", "objects", "p/files").code == 3
 
 
@@ -171,7 +173,8 @@ def test_tables(cli, data) -> None:
     assert len(rest.out.splitlines()) == 3
     assert cli("tables", "rm", "p/sorted").code == 2
     assert cli("tables", "rm", "p/sorted", "--all").code == 2
-    assert cli("tables", "rm", "p/sorted", "--all", "--yes").code == 0
+    removed = cli("tables", "rm", "p/sorted", "--all", "--yes", "--json")
+    assert json.loads(removed.out) == {"removed": "p/sorted"}
     assert cli("tables", "query", "p/sorted").code == 3
 
 
@@ -193,7 +196,8 @@ def test_an_item_is_put_and_removed(cli, data, home) -> None:
     assert cli("tables", "rm", "p/plain", "ada", "--if-revision", "1", "--yes").code == 1
     assert cli("tables", "rm", "p/plain", "ada", "--if-revision", "2", "--yes").code == 0
     assert cli("tables", "get", "p/plain", "ada").code == 3
-    assert cli("tables", "rm", "p/plain", "nobody", "--yes").code == 0
+    removed = cli("tables", "rm", "p/plain", "nobody", "--yes", "--json")
+    assert json.loads(removed.out) == {"removed": "p/plain", "key": "nobody", "sort": None}
     sort = {"id": "a", "at": "2026"}
     assert cli("tables", "put", "p/sorted", stdin=json.dumps(sort).encode()).code == 0
     assert cli("tables", "rm", "p/sorted", "a", "--yes").code == 1

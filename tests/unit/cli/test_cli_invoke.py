@@ -32,6 +32,15 @@ def test_data_from_argument_file_and_stdin(cli, node, home) -> None:
     for extra in ([], ["-"], ["--file", "-"]):
         cli("invoke", "shop/cart@7", *extra, stdin=b'{"c": 3}')
         assert sent(node)[0::2] == ("/invoke/shop/cart@7", b'{"c": 3}')
+    for data, body in (
+        ('{"d": 4}', b'{"d": 4}'),
+        ("@event.json", b'{"b": 2}'),
+        ("-", b'{"c": 3}'),
+    ):
+        cli("invoke", "shop/cart", "--data", data, stdin=b'{"c": 3}')
+        assert sent(node)[2] == body
+        cli("invoke", "shop/cart", "-d", data, stdin=b'{"c": 3}')
+        assert sent(node)[2] == body
     cli("invoke", "shop/cart", stdin=b"")
     assert sent(node)[2] == b"{}"
 
@@ -53,6 +62,10 @@ def test_other_types(cli, node, home) -> None:
         ["a/b", "{name: Ada}"],
         ["a/b", "[" * 100_000],
         ["a/b", "{}", "--file", "x"],
+        ["a/b", "{}", "--data", "{}"],
+        ["a/b", "--data", "{}", "--file", "x"],
+        ["a/b", "--data", "@missing"],
+        ["a/b", "@event.json"],
         ["a/b", "--file", "missing"],
         ["a/b", "--file", "."],
         ["a/b", "{}", "--content-type", "a\r\nx: y"],

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -42,6 +45,40 @@ def test_help_of_every_command_agrees_with_the_table(home) -> None:
         command = root.get_command(context, entry.name)
         assert summary(command) == entry.summary
         assert command.epilog or hasattr(command, "commands"), entry.name
+
+
+_DOCUMENTS = {
+    "sbom": "CycloneDX in JSON",
+    "advisories vex": "OpenVEX or CycloneDX in JSON",
+    "contract infer": "a JSON Schema",
+    "journal export": "an event in JSON on each line, or CSV",
+    "completion": "a script of the shell",
+    "hooks git": "a script of git",
+    "buckets get": "the object",
+    "policy schema": "the schema of Cedar",
+}
+"""Commands whose output is a document of a format of its own, which programs read as it is."""
+
+
+def _leaves(command, context, name=()) -> Iterator[tuple[str, Any]]:
+    for each in command.list_commands(context) if hasattr(command, "commands") else ():
+        child = command.get_command(context, each)
+        below = child.make_context(each, [], parent=context, resilient_parsing=True)
+        if hasattr(child, "commands"):
+            yield from _leaves(child, below, (*name, each))
+        else:
+            yield " ".join((*name, each)), child
+
+
+def test_every_command_prints_json_or_a_document(home) -> None:
+    root = typer.main.get_command(app)
+    context = root.make_context("casemate", [], resilient_parsing=True)
+    without = {
+        name
+        for name, command in _leaves(root, context)
+        if not any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert without == _DOCUMENTS.keys()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.name)
@@ -95,6 +132,9 @@ def test_version(cli) -> None:
     ("arguments", "text"),
     [
         (["lss"], "Did you mean 'ls'"),
+        (["version"], "Did you mean '--version'"),
+        (["help"], "Did you mean '--help'"),
+        (["secrets", "help"], "Did you mean '--help'"),
         (["ls", "--jsn"], "--jsn"),
         (["show"], "FUNCTION"),
         (["promote", "a/b"], "VERSION"),
@@ -325,6 +365,18 @@ def test_commands_have_no_parameter_for_a_credential() -> None:
 def test_reference_is_up_to_date() -> None:
     page = ROOT / "docs/reference/cli.md"
     assert page.read_text() == markdown(), "run: python -m casemate.cli.reference"
+
+
+def test_every_variable_that_commands_read_is_in_the_reference() -> None:
+    of_functions = {"CASEMATE_PROJECT", "CASEMATE_FUNCTION"}
+    read = {
+        name
+        for path in (ROOT / "src/casemate/cli").rglob("*.py")
+        for name in re.findall(r"\bCASEMATE_[A-Z_]+\b", path.read_text())
+        if path.name != "reference.py"
+    }
+    table = markdown().partition("## Environment")[2].partition("\n## ")[0]
+    assert read - of_functions <= set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
 
 
 def test_wrong_usage_leads_to_the_help_and_not_to_a_trace(cli) -> None:

@@ -301,10 +301,16 @@ def test_another_operation_by_a_flag(run: Runs, node: FakeNode) -> None:
     ]
 
 
-def burning_app() -> typer.Typer:
+def burning_app(removed: str = "") -> typer.Typer:
     app = new_app()
 
-    @answered(app, BurnShelf, confirm="Burn {it.bucket} ({call.name}) of {call.url}?", examples="")
+    @answered(
+        app,
+        BurnShelf,
+        confirm="Burn {it.bucket} ({call.name}) of {call.url}?",
+        removed=removed,
+        examples="",
+    )
     def burn(call: Call) -> None:
         """Burn it."""
         print(f"{call.name} is gone.")
@@ -318,7 +324,20 @@ def test_a_question_comes_before_the_deed(run: Runs, node: FakeNode) -> None:
     assert node.asked == []
     assert run(burning_app(), "shop/books", "--yes")[1] == "shop/books is gone.\n"
     assert node.asked == [BurnShelf(project="shop", bucket="books")]
-    assert run(burning_app(), "shop/books", "--yes", "--json")[0] == 2  # it has no answer
+
+
+@pytest.mark.parametrize(
+    ("removed", "told"),
+    [
+        ("", {"project": "shop", "bucket": "books"}),
+        ("{call.name} or {it.bucket}", {"removed": "shop/books or books"}),
+    ],
+)
+def test_programs_are_told_what_was_asked_where_nothing_is_answered(
+    run: Runs, node: FakeNode, removed: str, told: dict[str, str]
+) -> None:
+    code, out, _ = run(burning_app(removed), "shop/books", "--yes", "--json")
+    assert (code, json.loads(out)) == (0, told)
 
 
 def test_a_question_shows_what_is_given_and_reads_nothing_of_it(

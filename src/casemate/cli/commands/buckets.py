@@ -16,7 +16,7 @@ from casemate.cli.operation_command import Call, answered, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import project_alone, resolve_resource
-from casemate.cli.terminal import note, print_json, print_line, print_table, print_written
+from casemate.cli.terminal import note, print_json, print_table, print_written
 from casemate.cli.text import moment, size
 from casemate.cli.values import require_text
 from casemate.model.data import ObjectPage
@@ -174,6 +174,7 @@ def rm(
         bool, typer.Option("--all", help="Delete the bucket with everything in it.")
     ] = False,
     yes: YesOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Delete an object with its revisions, or with --all the bucket. There is no way back."""
     if (key is None) != everything:
@@ -185,10 +186,15 @@ def rm(
         if key is None:
             confirm(f"Delete the bucket {name} of {client.url} with all its objects?", yes=yes)
             client.call(DropBucket(project=name.project, bucket=name.name))
-            print_line(f"The bucket {name} is deleted.")
-            return
-        confirm(f"Delete {key!r} from {name} of {client.url}?", yes=yes)
-        client.call(
-            DeleteObject(project=name.project, bucket=name.name, key=require_text("The key", key))
-        )
-    print_written(f"{key} is deleted from {name}.")
+            told, gone = f"The bucket {name} is deleted.", {"removed": str(name)}
+        else:
+            confirm(f"Delete {key!r} from {name} of {client.url}?", yes=yes)
+            item = DeleteObject(
+                project=name.project, bucket=name.name, key=require_text("The key", key)
+            )
+            client.call(item)
+            told, gone = f"{key} is deleted from {name}.", {"removed": str(name), "key": key}
+    if json:
+        print_json(gone)
+    else:
+        print_written(told)

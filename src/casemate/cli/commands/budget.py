@@ -198,6 +198,7 @@ def let_run(
     RemoveBudget,
     examples="$ casemate budget rm shop month --yes",
     confirm="Remove the budget or quota {it.project}/{it.name}?",
+    removed="{it.project}/{it.name}",
 )
 def rm(call: Call) -> None:
     """Remove a budget or a quota."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
+from casemate.cli.client import connect
 from casemate.cli.errors import CommandError
-from casemate.cli.names import find_manifest, require_manifest, resolve
+from casemate.cli.names import FunctionName, find_manifest, require_manifest, resolve
 from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
+from casemate.cli.recorded_data import recorded_data
 from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_text
 from casemate.decoding import DECODING_ERRORS
 from casemate.kernel.placing import write_whole
+
+if TYPE_CHECKING:
+    from casemate.model.function import FunctionSpec
 
 app = new_app("Propose a contract from recorded events, and try one on events.")
 
@@ -25,6 +30,15 @@ FilesArgument = Annotated[
     typer.Argument(
         metavar="FILE...",
         help="Files with events' data: a JSON value each, an array of several, or JSON lines.",
+    ),
+]
+
+RecordedArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILE]...",
+        help="Files with events' data: a JSON value each, an array of several, or JSON lines. "
+        "Default: what the node has recorded.",
     ),
 ]
 
@@ -42,13 +56,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 @command(
     app,
-    examples="$ casemate contract infer receive events.jsonl --out contracts/receive.json\n"
+    examples="$ casemate contract infer receive --out contracts/receive.json\n"
+    "$ casemate contract infer receive events.jsonl --out contracts/receive.json\n"
     "$ casemate contract infer receive --trigger queue-1 one.json two.json\n"
     "$ casemate contract infer receive --trigger 'POST /orders' bodies.jsonl",
 )
 def infer(
     function: FunctionArgument,
-    files: FilesArgument,
+    files: RecordedArgument = None,
     trigger: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +84,9 @@ def infer(
 ) -> None:
     """Print a contract that all the recorded events satisfy, with a little room.
 
+    They come from files, or without any from the node's recordings (`recordings:read`): of those
+    that ended well a share is recorded, as `[function.NAME.recordings]` in casemate.toml says.
+
     It is a proposal: what was not seen is not accepted. Read it, widen it where needed, and name
     its file in casemate.toml. If the manifest already has a contract there, the output also says
     what the proposal would refuse and that contract accepts. With --out this works even for the
@@ -77,13 +95,17 @@ def infer(
     from casemate.contracts import infer as inferred
 
     name = resolve(function)
-    before = _present(manifest, name.function, trigger)
-    events = [value for file in files for value in _events(file)]
-    if not events:
-        raise CommandError(
-            "There are no events in these files.",
-            next_step="Record some: one JSON value on each line.",
-        )
+    spec = _spec(manifest, name.function, trigger)
+    before = _present(spec, trigger)
+    if files:
+        events = [value for file in files for value in _events(file)]
+        if not events:
+            raise CommandError(
+                "There are no events in these files.",
+                next_step="Record some: one JSON value on each line.",
+            )
+    else:
+        events = _recorded(name, spec, trigger)
     text = msgspec.json.format(msgspec.json.encode(inferred(events)), indent=2).decode()
     place = f"[function.{name.function}]"
     if trigger:
@@ -141,38 +163,59 @@ def check(
         )
 
 
+def _recorded(name: FunctionName, spec: FunctionSpec | None, trigger: str | None) -> list[Any]:
+    with connect() as client:
+        events = recorded_data(client, name, spec, trigger)
+    if not events:
+        raise CommandError(
+            f"The node has recorded no events of {name} for {trigger or 'direct calls'} that "
+            "ended well.",
+            next_step=f"Write `sample = 1.0` under [function.{name.function}.recordings], deploy, "
+            "and run this again once some came; or name files with events.",
+        )
+    return events
+
+
 def _tightened(before: str, after: str) -> list[str]:
     from casemate.contracts import tightened
 
     return tightened(before, after) if before else []
 
 
-def _present(manifest: Path | None, function: str, trigger: str | None) -> str:
-    """Return the contract that the manifest has for this; empty without a manifest or contract."""
-    from casemate.contracts import DIRECT, contracts_of
+def _spec(manifest: Path | None, function: str, trigger: str | None) -> FunctionSpec | None:
+    """Return what the manifest says of a function; none where there is no manifest."""
     from casemate.manifest import ManifestError, load
 
     if manifest is None and trigger is None and find_manifest() is None:
-        return ""  # a proposal needs no manifest
+        return None  # a proposal needs no manifest
     try:
         project = load(require_manifest(manifest), unwritten_contracts=True)
     except ManifestError:
         if manifest is not None or trigger is not None:
             raise
-        return ""  # nor one that can be read
+        return None  # nor one that can be read
     spec = project.function(function)
     if spec is None:
         raise CommandError(
             f"The manifest declares no function {function}.",
             next_step="Name one of its functions, or the manifest with --manifest.",
         )
+    return spec
+
+
+def _present(spec: FunctionSpec | None, trigger: str | None) -> str:
+    """Return the contract that the manifest has for this; empty without a manifest or contract."""
+    from casemate.contracts import DIRECT, contracts_of
+
+    if spec is None:
+        return ""
     if trigger is None:
         return spec.contract
     known = {what: text for what, text in contracts_of(spec).items() if what != DIRECT}
     if trigger not in known:
         names = ", ".join(known)
         raise CommandError(
-            f"{function} has no trigger or route {trigger}.",
+            f"{spec.name} has no trigger or route {trigger}.",
             next_step=f"It has: {names}." if names else "It has none: leave out --trigger.",
         )
     return known[trigger]

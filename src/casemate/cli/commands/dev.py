@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import shlex
@@ -21,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import typer
 
 from casemate.cli.authority import fetch_ca
@@ -30,10 +30,10 @@ from casemate.cli.credentials import Credentials
 from casemate.cli.debugging import debug as debug_error
 from casemate.cli.debugging import require_debuggable
 from casemate.cli.deployed import deployed_functions
-from casemate.cli.deployment import Wanted, deploy
+from casemate.cli.deployment import Deployed, Wanted, deploy
 from casemate.cli.dev_packages import DevPackages
 from casemate.cli.dev_shown import SETTLE_SECONDS, shown
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.learning import (
     let_settle,
     propose,
@@ -46,7 +46,7 @@ from casemate.cli.new_file import new_file
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.own_folder import held, own_folder
 from casemate.cli.saved import saves
-from casemate.cli.terminal import DIM, GREEN, RED, note, print_line, progress
+from casemate.cli.terminal import DIM, GREEN, RED, note, print_json_line, print_line, progress
 from casemate.model.errors import CasemateError
 from casemate.model.loopback import is_loopback
 
@@ -126,7 +126,7 @@ def _node(
                 "The node did not start; its message is above.", next_step="Run casemate doctor."
             )
         said.show_rest()
-        ready = json.loads(line)
+        ready = msgspec.json.decode(line)
         yield _Running(_credentials(ready), process)
     finally:
         for number in before:
@@ -147,9 +147,10 @@ def _credentials(ready: dict[str, Any]) -> Credentials:
     return Credentials(url=url, key=ready["key"], allow_http=True, ca=ca)
 
 
-def _tell_how_to_reach(credentials: Credentials, authority: Path) -> None:
+def _tell_how_to_reach(credentials: Credentials, authority: Path, *, json: bool = False) -> None:
     """Say how commands in another terminal reach the node; write whom they trust to a file."""
     words = [f"CASEMATE_URL={credentials.url}", f"CASEMATE_KEY={credentials.key}"]
+    ca = None if credentials.ca is None else str(authority)
     if credentials.ca is not None:
         try:
             authority.unlink(missing_ok=True)  # a link, too: the project may be a stranger's
@@ -161,6 +162,9 @@ def _tell_how_to_reach(credentials: Credentials, authority: Path) -> None:
                 next_step="See what it is, remove it, and run this again.",
             ) from error
         words.append(f"CASEMATE_CA={shlex.quote(str(authority))}")
+    if json:
+        print_json_line({"node": {"url": credentials.url, "key": credentials.key, "ca": ca}})
+        return
     print_line(f"The node is at {credentials.url}; to use it from another terminal:")
     print_line(f"  export {' '.join(words)}")
 
@@ -279,7 +283,14 @@ def _remove(data: Path, key: Path) -> None:
         ) from error
 
 
-def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, learn: bool) -> bool:
+def _deploy_all(
+    manifest: Path,
+    client: NodeClient,
+    packages: DevPackages,
+    *,
+    learn: bool,
+    json: bool = False,
+) -> bool:
     """Build and deploy what changed; an error is shown, and what was live stays live.
 
     Widened grants are approved: the node is the author's own, and its data is gone afterwards.
@@ -301,24 +312,33 @@ def _deploy_all(manifest: Path, client: NodeClient, packages: DevPackages, *, le
         for done in deploy(client, wanted, force=False, approve=True):
             if not done.unchanged:
                 changed = True
-                took = (time.monotonic() - started) * 1000
-                print_line(
-                    f"{done.function}  version {done.version} is live after {took:.0f} ms", GREEN
-                )
-                how = (
-                    "internal: `casemate trigger fire`" if done.internal else f"POST {done.address}"
-                )
-                print_line(f"  {how}", DIM)
-                for route in done.routes:
-                    print_line(f"  {route}", DIM)
-        if not changed:  # else the last line would be an error that is mended
+                _tell_deployed(done, time.monotonic() - started, json=json)
+        if not changed and json:
+            print_json_line({"unchanged": True})
+        elif not changed:  # else the last line would be an error that is mended
             print_line("Nothing has changed since the last deploy.", DIM)
     except CasemateError as error:
+        if json:
+            print_json_line({"failed": {"message": error.message, "next_step": error.next_step}})
+            return False
         note(f"Error: {error}", RED)
         if error.next_step is None:
             note("The previous versions stay live.")
         return False
     return True
+
+
+def _tell_deployed(done: Deployed, seconds: float, *, json: bool) -> None:
+    if json:
+        print_json_line({"deployed": done, "seconds": round(seconds, 3)})
+        return
+    print_line(
+        f"{done.function}  version {done.version} is live after {seconds * 1000:.0f} ms", GREEN
+    )
+    how = "internal: `casemate trigger fire`" if done.internal else f"POST {done.address}"
+    print_line(f"  {how}", DIM)
+    for route in done.routes:
+        print_line(f"  {route}", DIM)
 
 
 def _watch(running: _Running, saved: Iterator[bool], deploy_again: Callable[[], object]) -> None:
@@ -360,6 +380,39 @@ def _alone(data: Path) -> AbstractContextManager[None]:
     return held(data.parent / "dev.lock", refusal)
 
 
+def _run(
+    manifest: Path,
+    running: _Running,
+    authority: Path,
+    words: list[str],
+    learn: bool,
+    write: bool,
+    *,
+    json: bool,
+) -> None:
+    """Deploy the project on its node, again on every save; with `learn` propose its grants."""
+    credentials = running.credentials
+    _tell_how_to_reach(credentials, authority, json=json)
+    with NodeClient(credentials) as client, shown(credentials, json=json):
+        packages = DevPackages(client)
+        deploy_all = partial(_deploy_all, manifest, client, packages, learn=learn, json=json)
+        saved = saves(manifest.parent)
+        next(saved)  # before files are read: what is saved from then on is deployed again
+        sound = deploy_all()
+        watch = partial(_watch, running, saved, deploy_all)
+        if learn and words and not sound:
+            raise CommandError(
+                "The functions could not be deployed, so there is nothing to learn from.",
+                next_step="Fix what is shown above.",
+            )
+        if learn:
+            _learn(manifest, client, watch, words, write=write)
+            return
+        if not json:
+            print_line("Watching for changes. Ctrl-C ends.", DIM)
+        watch()
+
+
 _Risks = Annotated[
     list[str] | None,
     typer.Option(
@@ -378,6 +431,7 @@ _HostNames = Annotated[
         "alone. Can be given several times.",
     ),
 ]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on each line.")]
 _Debug = Annotated[
     bool,
     typer.Option(
@@ -423,6 +477,7 @@ def dev(
         typer.Option("--write", help="With --learn: write the grants into casemate.toml."),
     ] = False,
     debug: _Debug = False,
+    json: _Json = False,
 ) -> None:
     """Run the project on this machine and reload it on every save.
 
@@ -436,7 +491,15 @@ def dev(
 
     With --debug it runs the handler in pdb here, in a sandbox without network and files, with the
     event and the answers that were recorded for an error (`recordings:read`). No port is opened.
+
+    With --json each line is an object with one of `node` (its address and key), `deployed`,
+    `unchanged`, `failed` (a deploy), `log` (a line) and `error` (of a function).
     """
+    if json and (debug or learn):
+        raise UsageError(
+            "--json is for a run that watches the project, not for --debug and --learn.",
+            next_step="Leave --json out.",
+        )
     if debug:
         require_debuggable(host, words, learn=learn, write=write)
         debug_error(require_manifest(manifest).absolute(), words[0] if words else None)
@@ -446,21 +509,4 @@ def dev(
     data = own_folder(path.parent, _DATA)
     node = _node(data, host, port, accept_risk, names=host_name, learn=learn)
     with _alone(data), node as running:
-        credentials = running.credentials
-        _tell_how_to_reach(credentials, data.parent / "dev.ca.pem")
-        with NodeClient(credentials) as client, shown(credentials):
-            deploy_all = partial(_deploy_all, path, client, DevPackages(client), learn=learn)
-            saved = saves(path.parent)
-            next(saved)  # before files are read: what is saved from then on is deployed again
-            sound = deploy_all()
-            watch = partial(_watch, running, saved, deploy_all)
-            if learn and words and not sound:
-                raise CommandError(
-                    "The functions could not be deployed, so there is nothing to learn from.",
-                    next_step="Fix what is shown above.",
-                )
-            if learn:
-                _learn(path, client, watch, words or [], write=write)
-                return
-            print_line("Watching for changes. Ctrl-C ends.", DIM)
-            watch()
+        _run(path, running, data.parent / "dev.ca.pem", words or [], learn, write, json=json)

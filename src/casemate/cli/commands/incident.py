@@ -156,13 +156,10 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
     examples="$ casemate incident assign inc_9f2c51aa03b1e7d4 ada\n"
     "$ casemate incident assign inc_9f2c51aa03b1e7d4 'the provider' --outside",
 )
-def assign(_done: None, call: Call, *, json: JsonOption = False) -> None:
+def assign(_done: None, call: Call) -> None:
     """Say who works on an incident; an empty name means nobody."""
     wanted = call.operation
-    if json:
-        print_json({"id": wanted.id, "owner": wanted.owner})
-    else:
-        print_line(f"{wanted.id}: {wanted.owner or 'nobody'} works on it.", GREEN)
+    print_line(f"{wanted.id}: {wanted.owner or 'nobody'} works on it.", GREEN)
 
 
 @answered(
@@ -171,13 +168,9 @@ def assign(_done: None, call: Call, *, json: JsonOption = False) -> None:
     name="note",
     examples="$ casemate incident note inc_9f2c51aa03b1e7d4 'the address is that of our scanner'",
 )
-def add_note(_done: None, call: Call, *, json: JsonOption = False) -> None:
+def add_note(_done: None, call: Call) -> None:
     """Add a note to the timeline of an incident."""
-    wanted = call.operation
-    if json:
-        print_json({"id": wanted.id, "text": wanted.text})
-    else:
-        print_line(f"{wanted.id}: noted.", GREEN)
+    print_line(f"{call.operation.id}: noted.", GREEN)
 
 
 @answered(
@@ -187,16 +180,13 @@ def add_note(_done: None, call: Call, *, json: JsonOption = False) -> None:
     "$ casemate incident resolve inc_9f2c51aa03b1e7d4 --as false-alarm --reason 'our scanner'\n"
     "$ casemate incident resolve inc_9f2c51aa03b1e7d4 --as open --reason 'it goes on'",
 )
-def resolve(_done: None, call: Call, *, json: JsonOption = False) -> None:
+def resolve(_done: None, call: Call) -> None:
     """Close an incident, as resolved or as a false alarm, or open it again.
 
     If there are new findings meanwhile, it stays open; the output says so, and the exit code is 1.
     """
     wanted = call.operation
-    if json:
-        print_json({"id": wanted.id, "state": wanted.state})
-    else:
-        print_line(f"{wanted.id} is {wanted.state}.", GREEN)
+    print_line(f"{wanted.id} is {wanted.state}.", GREEN)
 
 
 def _which(call: Call) -> str:

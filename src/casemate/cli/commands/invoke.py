@@ -52,6 +52,15 @@ EventArgument = Annotated[
 FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", help="Read the event from this file.")
 ]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DATA",
+        help="The event, as the argument; `@FILE` reads a file, `-` standard input.",
+    ),
+]
 ContentTypeOption = Annotated[str, typer.Option("--content-type", help="Media type of the event.")]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the answer's body to this file.")
@@ -106,6 +115,7 @@ WholeAnswerOption = Annotated[
     app,
     examples="""\
 $ casemate invoke hello '{"name": "Ada"}'
+$ casemate invoke hello --data @event.json
 $ casemate invoke thumbnail --file photo.jpg --content-type image/jpeg --output small.jpg
 $ echo '{"name": "Ada"}' | casemate invoke shop/greet@beta --json
 $ casemate invoke thumbnail '{"key": "a.jpg"}' --async --delay 30
@@ -113,8 +123,9 @@ $ casemate invoke thumbnail '{"key": "a.jpg"}' --async --delay 30
 )
 def invoke(
     function: QualifiedArgument,
-    data: EventArgument = None,
+    event: EventArgument = None,
     *,
+    data: DataOption = None,
     file: FileOption = None,
     content_type: ContentTypeOption = JSON_TYPE,
     output: OutputOption = None,
@@ -137,9 +148,9 @@ def invoke(
         raise UsageError(
             f"{content_type!r} is not a media type.", next_step="Give one such as text/csv."
         )
-    event = _read_event(data, file)
+    content = _read_event(event, data, file)
     if content_type.partition(";")[0].strip().lower() == JSON_TYPE:
-        _check_json(event)
+        _check_json(content)
     headers = {"content-type": content_type}
     headers |= _wishes(
         later,
@@ -157,7 +168,7 @@ def invoke(
         response = client.exchange(
             "POST",
             _path(name),
-            content=event,
+            content=content,
             headers=headers,
             timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
         )
@@ -191,14 +202,19 @@ def _wishes(later: bool, wishes: dict[str, str | None]) -> dict[str, str]:
     return {**given, "prefer": "respond-async"} if later else {}
 
 
-def _read_event(data: str | None, file: Path | None) -> bytes:
-    if data is not None and file is not None:
+def _read_event(text: str | None, data: str | None, file: Path | None) -> bytes:
+    if sum(each is not None for each in (text, data, file)) > 1:
         raise UsageError(
-            "The event is given twice, expected DATA or --file.", next_step="Leave out one."
+            "The event is given twice, expected one of DATA, --data and --file.",
+            next_step="Leave out the others.",
         )
-    if data is not None and data != STANDARD_INPUT:
-        return data.encode("utf-8", "surrogateescape")
-    if data is None and file is None and sys.stdin.isatty():
+    if data is not None and data.startswith("@"):
+        file = Path(data[1:])
+    elif text is None:
+        text = data
+    if text is not None and text != STANDARD_INPUT:
+        return text.encode("utf-8", "surrogateescape")
+    if text is None and file is None and sys.stdin.isatty():
         return b"{}"
     named = file is not None and str(file) != STANDARD_INPUT
     place = str(file) if named else "standard input"
@@ -218,8 +234,10 @@ def _check_json(event: bytes) -> None:
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"The event is not JSON: {error}.",
-            next_step='Check the quotes of your shell: \'{"name": "Ada"}\'. For anything other '
-            "than JSON, name its media type with --content-type.",
+            next_step="A file is read by --file."
+            if event.startswith(b"@")
+            else 'Check the quotes of your shell: \'{"name": "Ada"}\'. For anything other than '
+            "JSON, name its media type with --content-type.",
         ) from error
 
 

@@ -96,7 +96,7 @@ def place(found: ProjectPlace) -> None:
     note("When it is there: casemate nodes ls. It goes on without you.")
 
 
-@answered(app, RemoveNode, examples="$ casemate nodes rm node-1")
+@answered(app, RemoveNode, removed="{it.name}", examples="$ casemate nodes rm node-1")
 def rm(call: Call) -> None:
     """Forget a node that is gone: it has ended, or the store has not heard of it for 15 s."""
     print_line(f"{call.operation.name} is forgotten.")

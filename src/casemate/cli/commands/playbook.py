@@ -190,7 +190,13 @@ def put(
         print_line(_in_force(kept), GREEN)
 
 
-@answered(app, RemovePlaybook, name="rm", examples="$ casemate playbook rm escape-tried")
+@answered(
+    app,
+    RemovePlaybook,
+    name="rm",
+    removed="{it.name}",
+    examples="$ casemate playbook rm escape-tried",
+)
 def remove(_done: None, call: Call) -> None:
     """Remove your own playbook; one that came with Casemate is in force again."""
     print_line(f"{call.operation.name} is removed.", GREEN)

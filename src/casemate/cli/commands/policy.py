@@ -219,6 +219,7 @@ def put(
     RemovePolicy,
     examples="$ casemate policy rm deployer",
     confirm="Remove the policy file {it.name} from {call.url}?",
+    removed="{it.name}",
 )
 def rm(call: Call) -> None:
     """Remove a policy file from the node. This takes effect at once."""

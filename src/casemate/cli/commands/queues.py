@@ -167,6 +167,7 @@ def purge(
     instead=Instead(DropTopic, *_TOPIC),
     examples="$ casemate queues rm shop/jobs",
     confirm="Delete the {call.kind} {call.name} of {call.url} with its messages?",
+    removed="{call.name}",
 )
 def rm(call: Call) -> None:
     """Delete a queue or topic with its messages. There is no way back."""

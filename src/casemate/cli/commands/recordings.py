@@ -110,6 +110,7 @@ def export(
     name="rm",
     examples="$ casemate recordings rm shop inv_01a21a5c499d6d1728d66ddc --yes",
     confirm="Delete the recording of {it.id}?",
+    removed="{it.id}",
 )
 def remove(call: Call) -> None:
     """Delete a recording."""

@@ -174,6 +174,7 @@ def rm(
         typer.Option("--if-revision", min=0, help="Only if the item has this revision."),
     ] = None,
     yes: YesOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Delete an item, or with --all the table with all its items. There is no way back."""
     if (key is None) != everything or (everything and if_revision is not None):
@@ -185,7 +186,10 @@ def rm(
         if key is None:
             confirm(f"Delete the table {name} of {client.url} with all its items?", yes=yes)
             client.call(DropTable(project=name.project, table=name.name))
-            print_line(f"The table {name} is deleted.")
+            if json:
+                print_json({"removed": str(name)})
+            else:
+                print_line(f"The table {name} is deleted.")
             return
         item = DeleteItem(
             project=name.project,
@@ -198,4 +202,7 @@ def rm(
         shown = " ".join(json_line(each) for each in (item.key, item.sort) if each is not None)
         confirm(f"Delete the item {shown} from {name} of {client.url}?", yes=yes)
         client.call(item)
-    print_written(f"{name} has no item {shown} any more.")
+    if json:
+        print_json({"removed": str(name), "key": item.key, "sort": item.sort})
+    else:
+        print_written(f"{name} has no item {shown} any more.")
