@@ -14,7 +14,7 @@ import pytest
 
 from casemate.manifest import load
 from casemate.model.function import FunctionSpec, Project
-from casemate.model.trigger import OUTSIDE, TriggerKind, kind_of
+from casemate.model.trigger import OUTSIDE, TriggerKind, consumed, kind_of
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
@@ -213,3 +213,15 @@ def test_its_private_key_stays_out_of_git() -> None:
     assert "/sender.key" in ignored.splitlines()
     manifest = tomllib.loads((EXAMPLES / "webhook" / "casemate.toml").read_text(encoding="utf-8"))
     assert manifest["function"]["receive"]["source"] == "src", "the key lies outside of src"
+
+
+@pytest.mark.parametrize("name", [*NAMES, ""])
+def test_the_commands_of_its_readme_deploy_it_on_a_new_node(name: str) -> None:
+    """A new node knows no advisories, and grants nothing that nobody has approved."""
+    readme = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+    project = load(EXAMPLES / (name or "thumbnail") / "casemate.toml")
+    before, _, line = readme.partition("\n$ casemate deploy")
+    packages = any(spec.requirements for spec in project.functions)
+    granted = any((*spec.grants, *consumed(spec.triggers)) for spec in project.functions)
+    assert ("casemate advisories import ../advisories --node" in before) is packages
+    assert line.partition("\n")[0].strip() == ("--approve" if granted else "")
