@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -183,8 +184,30 @@ def test_a_node_on_every_address_is_reached_on_this_machine_and_trusted(
     dev._tell_how_to_reach(found, tmp_path / "dev.ca.pem")
     assert (tmp_path / "dev.ca.pem").read_text() == "PEM"
     assert f"CASEMATE_CA={tmp_path}/dev.ca.pem" in capsys.readouterr().out
+    dev._tell_how_to_reach(found, tmp_path / "dev.ca.pem", json=True)
+    ca = str(tmp_path / "dev.ca.pem")
+    told = {"node": {"url": "https://10.0.0.5:8788", "key": "cm_k", "ca": ca}}
+    assert json.loads(capsys.readouterr().out) == told
     (tmp_path / "a/dev.ca.pem").mkdir(parents=True)
     with pytest.raises(CommandError, match="cannot be written"):
         dev._tell_how_to_reach(found, tmp_path / "a/dev.ca.pem")
     plain = dev._credentials({"url": "http://127.0.0.1:1", "key": "k", "ca_fingerprint": None})
     assert plain.ca is None and len(asked) == 3
+
+
+@pytest.mark.parametrize("other", ["--learn", "--debug"])
+def test_json_is_for_a_run_that_watches(cli, home: Path, other: str) -> None:
+    told = cli("dev", "--json", other)
+    assert told.code == 2
+    assert "Leave --json out." in told.err
+
+
+def test_what_a_deploy_comes_to_is_a_line_of_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "casemate.toml").write_text("[project]\nname = 1\n")
+    client: Any = None
+    assert not dev._deploy_all(tmp_path / "casemate.toml", client, client, learn=False, json=True)
+    told = capsys.readouterr()
+    assert "The manifest has" in json.loads(told.out)["failed"]["message"]
+    assert told.err == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from typing import Any
 
@@ -81,6 +82,18 @@ def test_dev_shows_an_error_in_the_place_of_its_line_and_once(
     for other in (line("sold out"), line(told, "info"), line(told.replace(ID, "err_2"))):
         assert not errors.of_line(other), "it is shown as any line"
     assert capsys.readouterr().out == ""
+
+
+def test_dev_tells_programs_of_an_error_once_and_of_every_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev_shown, "NodeClient", Node)
+    errors = dev_shown._Errors(Credentials(url="http://127.0.0.1:1", key="k"), json=True)
+    errors._show(ID)
+    errors._show(ID)
+    assert json.loads(capsys.readouterr().out)["error"]["id"] == ID
+    assert dev_shown._tell_line(line("sold out"))
+    assert json.loads(capsys.readouterr().out)["log"]["text"] == "sold out"
 
 
 def test_marks_below_code_that_fits_or_has_no_place_to_break_stay_as_they_are(

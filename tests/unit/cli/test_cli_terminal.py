@@ -83,6 +83,9 @@ def test_words_of_other_programs_lead_to_ours(capsys: pytest.CaptureFixture[str]
     for word, ours in (("list", "ls"), ("delete", "rm"), ("call", "invoke"), ("status", "show")):
         assert run_command([word]) == 2
         assert f"Did you mean '{ours}'?" in capsys.readouterr().err
+    for word in ("get", "show"):  # and not `set`, which would replace the value
+        assert run_command(["secrets", word, "key"]) == 2
+        assert "Did you mean 'ls'?" in capsys.readouterr().err
     assert run_command(["users", "create"]) == 2
     assert "Did you mean 'add'?" in capsys.readouterr().err
 
