@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import httpx2
+import msgspec
 
 from casemate.cli.credentials import is_loopback_url
 from casemate.http_deadline import UNPACKED, ProgressDeadline, is_packed
@@ -51,3 +52,9 @@ def bounded_answer(
             if time.monotonic() > deadline:
                 raise httpx2.ReadTimeout("the answer takes too long", request=answer.request)
         return answer.status_code, bytes(content)
+
+
+def text_in(answer: bytes, name: str) -> str:
+    """Return a text of the JSON object that was answered; one of DECODING_ERRORS if it has none."""
+    found = msgspec.json.decode(answer, type=dict[str, msgspec.Raw])  # numbers stay unread
+    return msgspec.json.decode(found.get(name, b"null"), type=str)

@@ -269,7 +269,7 @@ class NodeClient:
         self, response: httpx2.Response, operation: Operation[Any] | None = None
     ) -> CommandError:
         """Return the error that a response stands for, of the operation that was asked for."""
-        problem = _read_problem(response)
+        problem = read_problem(response)
         what = problem.detail or (f"{problem.title}." if problem.title else "")
         what = what or (
             f"{self.url} answered {response.status_code} without saying why, as no Casemate node "
@@ -404,7 +404,8 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             )
 
 
-def _read_problem(response: httpx2.Response) -> _Problem:
+def read_problem(response: httpx2.Response) -> _Problem:
+    """Return what a refusal says; of what is no problem document, nothing."""
     if response.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
         return _Problem()
     try:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import msgspec
-
-from casemate.cli.client import NodeClient
+from casemate.cli.client import NodeClient, read_problem
 from casemate.cli.errors import CommandError, DeniedError
-from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.operations.declaration import Operation
 
 T = TypeVar("T")
-
-
-class _Problem(msgspec.Struct):
-    detail: str = ""
-    next_step: str | None = None
 
 
 def post(client: NodeClient, operation: Operation[T]) -> T:
@@ -24,10 +16,7 @@ def post(client: NodeClient, operation: Operation[T]) -> T:
     response = client.request(operation)
     if response.status_code not in (401, 403, 404, 429):
         return client.answer(operation, response)
-    try:
-        problem = msgspec.json.decode(response.content[:65536], type=decodable(_Problem))
-    except DECODING_ERRORS:
-        problem = _Problem()
+    problem = read_problem(response)
     error = DeniedError if response.status_code in (401, 403) else CommandError
     raise error(
         problem.detail or f"{client.url} answered {response.status_code}.",

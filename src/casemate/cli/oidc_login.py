@@ -9,26 +9,21 @@ import webbrowser
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
-import msgspec
 
-from casemate.cli.bounded_answer import bounded_answer
+from casemate.cli.bounded_answer import bounded_answer, text_in
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import is_safe_url
 from casemate.cli.errors import CommandError, DeniedError
 from casemate.cli.login_requests import post
 from casemate.cli.loopback_redirect import LoopbackRedirect
 from casemate.cli.terminal import note
-from casemate.decoding import DECODING_ERRORS, decodable
+from casemate.decoding import DECODING_ERRORS
 from casemate.model.oidc import ProviderLoginStart
 from casemate.operations.login import BeginOidcLogin, OidcLogin, OpenedSession
 
 PROVIDER_SECONDS = 15.0
 MAX_ANSWER_BYTES = 256 * 1024
 _NO_TOKEN = (httpx2.HTTPError, httpx2.InvalidURL, *DECODING_ERRORS)
-
-
-class _Tokens(msgspec.Struct):
-    id_token: str
 
 
 def login(client: NodeClient, *, browser: bool) -> OpenedSession:
@@ -118,7 +113,7 @@ def _exchange(start: ProviderLoginStart, code: str, verifier: str, redirect: str
                 next_step="Check that the client is registered as a native (public) one with "
                 "loopback redirects and PKCE.",
             )
-        return msgspec.json.decode(answer, type=decodable(_Tokens)).id_token
+        return text_in(answer, "id_token")
     except _NO_TOKEN as error:
         raise CommandError(
             f"The provider gave no ID token ({type(error).__name__}).",

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 import httpx2
-import msgspec
 
-from casemate.cli.bounded_answer import bounded_answer
+from casemate.cli.bounded_answer import bounded_answer, text_in
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import is_safe_url
 from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.login_requests import post
-from casemate.decoding import DECODING_ERRORS, decodable
+from casemate.decoding import DECODING_ERRORS
 from casemate.operations.login import OpenedToken, WorkloadLogin
 
 TOKEN = "CASEMATE_ID_TOKEN"  # noqa: S105 - the name of a variable
@@ -25,10 +24,6 @@ GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a va
 SECONDS = 15.0
 MAX_ANSWER_BYTES = 64 * 1024
 _NO_ANSWER = (httpx2.HTTPError, httpx2.InvalidURL, *DECODING_ERRORS)
-
-
-class _Answer(msgspec.Struct):
-    value: str
 
 
 def login(client: NodeClient, name: str, audience: str) -> OpenedToken:
@@ -59,7 +54,7 @@ def id_token(environment: Mapping[str, str], audience: str) -> str:
     joint = "&" if urlsplit(url).query else "?"
     try:
         answer = _asked(f"{url}{joint}audience={quote(audience, safe='')}", bearer)
-        return msgspec.json.decode(answer, type=decodable(_Answer)).value
+        return text_in(answer, "value")
     except _NO_ANSWER as error:
         raise CommandError(
             f"The CI system gives no ID token ({type(error).__name__}).",
