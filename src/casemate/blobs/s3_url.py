@@ -56,7 +56,12 @@ def parse_s3_url(url: str, accepted: frozenset[str] = frozenset()) -> S3Url:
     if prefix and not prefix.endswith("/"):
         prefix += "/"
     if _BUCKET.match(bucket) is None or ".." in bucket:
-        raise _invalid("names no bucket")
+        raise _invalid(
+            "names a bucket with another name than S3 allows (3 to 63 lower-case letters, digits, "
+            "dots and hyphens)"
+            if bucket
+            else "names no bucket"
+        )
     if _PREFIX.match(prefix) is None:
         raise _invalid("has a prefix that is not letters, digits and `._-` between slashes")
     options = _options(split.query)

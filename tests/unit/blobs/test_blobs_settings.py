@@ -79,6 +79,14 @@ def test_addresses_that_are_none(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bucket", "told"), [("", "names no bucket"), ("b", "3 to 63 lower-case letters")]
+)
+def test_what_is_wrong_with_the_name_of_a_bucket_is_told(bucket: str, told: str) -> None:
+    with pytest.raises(InvalidInputError, match=told):
+        parse_s3_url(f"s3://{bucket}?endpoint=https://h.test")
+
+
+@pytest.mark.parametrize(
     "host", ["localhost", "10.0.0.1", "h.test", "127.0.0.1.h.test", "[::ffff:10.0.0.1]", "0.0.0.0"]
 )
 def test_no_store_is_spoken_to_in_clear(host: str) -> None:
