@@ -574,7 +574,7 @@ def development(learned_run, monkeypatch) -> list[dict[str, object]]:
         yield dev_command._Running(learned_run.connect().credentials, Mock(poll=lambda: None))
 
     monkeypatch.setattr(dev_command, "_node", node)
-    monkeypatch.setattr(dev_command, "shown", lambda _: nullcontext())
+    monkeypatch.setattr(dev_command, "shown", lambda *_, **__: nullcontext())
     monkeypatch.setattr(dev_command, "_deploy_all", lambda *_, **__: True)
     return started
 
