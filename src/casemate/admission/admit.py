@@ -260,13 +260,14 @@ class Admission:
     ) -> RefusedError:
         """Record what was broken, and where; the path has no name that the contract has not."""
         trigger = next((event.trigger for event in raw.events if event.trigger), raw.trigger)
+        # The first alone: what breaks the same rule is counted together, whatever else it breaks.
         reason = f"{trigger}: {broken}"
         kind, number = DenialKind.CONTRACT, version.number
         self._record(raw, invocation, principal, reason, kind, version=number)
         message = (
             f"{_NO_CONTRACT}: {broken}; a contract of the function may allow more."
             if broken.is_default
-            else f"{_BREACH}: {broken}."
+            else f"{_BREACH}: {broken.all}."
         )
         failure = Failure(type=CONTRACT_BROKEN, message=message)
         return RefusedError(Outcome.INVALID, message, failure=failure, principal=principal)

@@ -166,7 +166,8 @@ def _check(contract: Checked, data: bytes) -> Violation | None:
         return _NOT_JSON
     if contract.is_valid(value):
         return None
-    return contract.violation(value, len(data)) or _NOT_COMPILED
+    values = data.count(b",") + data.count(b"[") + data.count(b"{") + 1
+    return contract.violation(value, len(data), values) or _NOT_COMPILED
 
 
 def _compiled(text: str) -> Checked:

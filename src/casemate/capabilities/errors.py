@@ -13,6 +13,7 @@ from casemate.model.errors import (
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import ACTIONS, GrantKind
+from casemate.model.grant_lines import line_to_add
 
 
 class NotGrantedError(CasemateError):
@@ -28,10 +29,17 @@ def how_to_grant(spec: FunctionSpec, kind: GrantKind, name: str, action: str) ->
     if same:
         return f'add "{action}" to the actions of {kind.value} {name}, {below}'
     key = KEYS[kind]
-    one = f'"{name}"'
+    fields, short = {"name": f'"{name}"'}, f'"{name}"'
     if len(ACTIONS[kind]) > 1:
-        one = f'{{ name = {one}, actions = ["{action}"] }}'
-    return f"grant it {below}: {key} = [{one}]"
+        fields["actions"], short = f'["{action}"]', ""
+    return line_to_add(
+        spec.name,
+        key,
+        fields,
+        short=short,
+        there=any(grant.kind is kind for grant in spec.grants),
+        in_tables=kind in spec.grants_in_tables,
+    )
 
 
 class TooMuchError(CasemateError):

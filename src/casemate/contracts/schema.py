@@ -28,6 +28,11 @@ _MAX_PATH, _MAX_SHOWN = 200, 160
 _MAX_COPIED = 1_000_000
 """Bytes of an event, times looks at them, that are copied to tell where it breaks a contract: some
 55 ns each."""
+_FAULT_NS, _BYTE_NS = 4_000, 55
+_MAX_TELLING = 50_000_000
+"""Nanoseconds that telling all that an event breaks may take, by its bound."""
+MAX_TOLD = 10
+"""Rules that an event breaks which are told, each with its place; of the others how many."""
 _REFERENCES = ("$ref", "$dynamicRef")
 
 Schema = dict[str, object] | bool
@@ -48,9 +53,25 @@ class Violation(msgspec.Struct, frozen=True):
     """True if there is no contract, and the rule is one of the default limits."""
     bound: str = ""
     """What a default limit allows at most, for people."""
+    more: tuple[Violation, ...] = ()
+    """What else the event breaks, as far as it is told."""
+    untold: int = 0
+    """How many more there are."""
+    only_first: bool = False
+    """True if others were not looked for, as that could have taken long."""
+
+    @property
+    def all(self) -> str:
+        """Return what it and the others are, on one line."""
+        told = "; ".join(map(str, (self, *self.more)))
+        if self.untold:
+            return f"{told}; and {self.untold} more"
+        return f"{told} (others are not looked for in an event of this size)" if (
+            self.only_first
+        ) else told
 
     def __str__(self) -> str:
-        """Return all of it on one line."""
+        """Return what it is, without the others, on one line."""
         rule = f"default limit on {self.rule}" if self.is_default else self.rule
         if self.bound:
             rule += f", at most {self.bound}"
@@ -60,7 +81,7 @@ class Violation(msgspec.Struct, frozen=True):
 class Contract:
     """A compiled contract. Immutable; checking takes microseconds."""
 
-    __slots__ = ("_looks", "_names", "_validator", "_work", "is_valid", "text")
+    __slots__ = ("_faults", "_looks", "_names", "_validator", "_work", "is_valid", "text")
 
     def __init__(self, text: str) -> None:
         """Compile the text of a contract. Raises ContractError that says what is wrong with it."""
@@ -69,6 +90,7 @@ class Contract:
         self._names = names_of(schema)
         self._work = Work(schema)
         self._looks = max(cost(schema), 1)
+        self._faults = max(cost(schema, _of_faults), 1)
         self.is_valid = self._validator.is_valid
         """Tells whether decoded data satisfies the contract."""
         self.text = text
@@ -79,25 +101,39 @@ class Contract:
             return Violation("", "work", bound=f"what is checked in {MAX_WORK // 1_000_000} ms")
         return None
 
-    def violation(self, value: object, size: int = 0) -> Violation | None:
-        """Return the first rule that decoded data breaks, None if it satisfies the contract.
+    def violation(self, value: object, size: int = 0, values: int = 0) -> Violation | None:
+        """Return the rules that decoded data breaks, None if it satisfies the contract.
 
-        To tell which, the library copies what breaks it, once for each alternative. Where that
-        could take long for JSON of `size` bytes, it is only told that there is one.
+        To tell which, the library copies what breaks it, once for each alternative and each rule.
+        Where that could take long for JSON of `size` bytes with so many `values`, only the first is
+        told, or that there is one.
         """
         if size * self._looks > _MAX_COPIED:
             if self.is_valid(value):
                 return None
             most = f"{_MAX_COPIED // self._looks:,} bytes are told where they break the contract"
             return Violation("", "unexplained", bound=most)
+        if self._faults * (size * _BYTE_NS + values * _FAULT_NS) > _MAX_TELLING:
+            return self._first(value)
+        errors = self._validator.iter_errors(value)
+        found = list(dict.fromkeys(self._violation(error, value) for error in errors))
+        if not found:
+            return None
+        more, untold = tuple(found[1:MAX_TOLD]), len(found[MAX_TOLD:])
+        return msgspec.structs.replace(found[0], more=more, untold=untold)
+
+    def _first(self, value: object) -> Violation | None:
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:
-            where = list(error.instance_path)
-            if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
-                where.append(error.kind.property)  # what is not there, and not what it is not in
-            return Violation(self._path(where, value), error.kind.name)
+            return msgspec.structs.replace(self._violation(error, value), only_first=True)
         return None
+
+    def _violation(self, error: jsonschema_rs.ValidationError, value: object) -> Violation:
+        where = list(error.instance_path)
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
+            where.append(error.kind.property)  # what is not there, and not what it is not in
+        return Violation(self._path(where, value), error.kind.name)
 
     def _path(self, parts: list[str | int], value: object) -> str:
         shown = ""
@@ -164,6 +200,16 @@ def _check_itself(schema: Schema) -> None:
                     f"{_at(place)}{keyword} leads out of the contract; nothing is fetched.",
                     next_step="Copy what it refers to into $defs and refer to it as #/$defs/...",
                 )
+
+
+def _of_faults(schema: dict[str, object]) -> int:
+    """Return how many errors one look with a schema can come to."""
+    found = len(schema)
+    required, dependent = schema.get("required"), schema.get("dependentRequired")
+    found += len(required) if isinstance(required, list) else 0
+    for names in dependent.values() if isinstance(dependent, dict) else ():
+        found += len(names) if isinstance(names, list) else 0
+    return found
 
 
 def _check_cost(schema: Schema) -> None:

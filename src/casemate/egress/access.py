@@ -17,32 +17,35 @@ from casemate.egress.resolver import Addresses, Resolver
 from casemate.egress.rules import Rule, Rules
 from casemate.egress.target import Address, Target
 from casemate.model.grant import GrantKind
+from casemate.model.grant_lines import line_to_add
 
 _TRIED_ADDRESSES = 4
 _TRIABLE_LATER = frozenset((AddressKind.PRIVATE, AddressKind.LOOPBACK, AddressKind.LINK_LOCAL))
 _WITHIN = _TRIABLE_LATER | {AddressKind.SHARED}
 
 
-def manifest_line(target: Target) -> str:
+def manifest_line(target: Target, rules: Rules) -> str:
     """Return what to add to a manifest. The host is quoted as it was parsed: LDH or an address."""
     host = f"[{target.host}]" if ":" in target.host else target.host
-    line = f'host = "{host}", port = {target.port}'
+    fields = {"host": f'"{host}"', "port": str(target.port)}
     kind = None if target.address is None else classify(target.address)
     if target.host == "localhost" or kind in _WITHIN:  # refused at deploy without these
-        line += ', private = true, exception = "WHY"'
-    return f"egress = [{{ {line} }}]"
+        fields |= {"private": "true", "exception": '"WHY"'}
+    function = rules.function or "NAME"
+    return line_to_add(function, "egress", fields, there=rules.any, in_tables=rules.in_tables)
 
 
-def not_granted(target: Target, function: str, *, other_port: bool = False) -> DeniedError:
-    """Return the denial of what no grant of a function covers; `other_port`: its host is granted.
+def not_granted(target: Target, rules: Rules) -> DeniedError:
+    """Return the denial of what no grant of a function covers.
 
-    Rules tell the two apart: data that may go to a host is not led away by a port of it.
+    Rules of detection tell apart whether its host is granted: data that may go to a host is not
+    led away by a port of it.
     """
+    other_port = rules.is_on_another_port(target)
     return DeniedError(
         "not granted on this port" if other_port else "not granted",
         f"This function is not granted egress to {target.text}.",
-        next_step=f"Under [function.{function}.grants] in casemate.toml add: "
-        f"{manifest_line(target)}",
+        next_step=manifest_line(target, rules),
     )
 
 
@@ -87,8 +90,7 @@ class Access:
         if rule is None and self._learn:
             return Rule(f"{GrantKind.EGRESS.value} {target.text}", target)
         if rule is None:
-            other_port = rules.is_on_another_port(target)
-            raise not_granted(target, rules.function or "NAME", other_port=other_port)
+            raise not_granted(target, rules)
         return rule
 
     async def connect(self, zygote: int, rule: Rule, target: Target) -> socket.socket:

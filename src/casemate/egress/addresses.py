@@ -31,16 +31,16 @@ class AddressKind(StrEnum):
     """An IPv6 form of an IPv4 address through which another host would be reached."""
 
 
-_WITH_PRIVATE = frozenset(
+INSIDE = frozenset(
     (
-        AddressKind.GLOBAL,
         AddressKind.PRIVATE,
         AddressKind.SHARED,
         AddressKind.LOOPBACK,
         AddressKind.LINK_LOCAL,
-        AddressKind.OWN,
     )
 )
+"""What an address says by itself that only `private` lets reach."""
+_WITH_PRIVATE = INSIDE | {AddressKind.GLOBAL, AddressKind.OWN}
 
 METADATA = frozenset(
     (

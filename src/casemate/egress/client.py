@@ -104,14 +104,22 @@ class EgressClient:
         if grants:
             self.grant(zygote, grants)
 
-    def grant(self, zygote: int, grants: tuple[Grant, ...], function: str = "") -> None:
+    def grant(
+        self,
+        zygote: int,
+        grants: tuple[Grant, ...],
+        function: str = "",
+        *,
+        in_tables: bool = False,
+    ) -> None:
         """See `Egress.grant`. Grants are given once; a zygote not opened has no way out."""
         waiting = self._ungranted.pop(zygote, None)
         if waiting is None:
             return
         listeners = waiting.take()
         ports, descriptors = tuple(listeners), tuple(listeners.values())
-        request = protocol.Open(zygote, ports, (), self._cut.get(zygote, ()), function)
+        cut = self._cut.get(zygote, ())
+        request = protocol.Open(zygote, ports, (), cut, function, in_tables)
         payload = _encoded(lambda: replace(request, grants=protocol.permits(grants)))
         if payload is None:
             _close_all(descriptors)

@@ -45,10 +45,18 @@ class Egress(Protocol):
         """
         ...
 
-    def grant(self, zygote: int, grants: tuple[Grant, ...], function: str = "") -> None:
+    def grant(
+        self,
+        zygote: int,
+        grants: tuple[Grant, ...],
+        function: str = "",
+        *,
+        in_tables: bool = False,
+    ) -> None:
         """Let a zygote's instances reach what is granted, from now on; before that, nothing.
 
-        `function` is what a refusal calls it whose grants these are.
+        `function` is what a refusal calls it whose grants these are, `in_tables` whether its
+        manifest has them as tables.
         """
         ...
 
@@ -71,7 +79,14 @@ class NoEgress:
     def open(self, zygote: int, listeners: dict[int, int], grants: tuple[Grant, ...]) -> None:
         """Serve nothing: what connects is never accepted."""
 
-    def grant(self, zygote: int, grants: tuple[Grant, ...], function: str = "") -> None:
+    def grant(
+        self,
+        zygote: int,
+        grants: tuple[Grant, ...],
+        function: str = "",
+        *,
+        in_tables: bool = False,
+    ) -> None:
         """Grant nothing."""
 
     def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:

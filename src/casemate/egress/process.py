@@ -62,7 +62,9 @@ class Requests:
                 descriptors = self._socket.take_descriptors(len(request.ports))
                 grants = [permit.grant() for permit in request.grants]
                 self.proxy.open(
-                    request.z, request.ports, grants, descriptors, request.cut, request.function
+                    *(request.z, request.ports, grants, descriptors, request.cut),
+                    request.function,
+                    in_tables=request.in_tables,
                 )
             case protocol.CutOff() as request:
                 self.proxy.cut(request.z, request.hosts)

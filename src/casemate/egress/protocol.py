@@ -60,6 +60,8 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     """What nothing may go to all the same."""
     function: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Whose grants these are, for refusals to name."""
+    in_tables: bool = False
+    """Whether its manifest has them as tables `[[...]]`, for refusals to say what to add."""
 
 
 class CutOff(msgspec.Struct, tag="cut", frozen=True, forbid_unknown_fields=True):

@@ -51,13 +51,20 @@ class EgressProxy:
         descriptors: Sequence[int],
         cut: Sequence[str] = (),
         function: str = "",
+        *,
+        in_tables: bool = False,
     ) -> None:
         """Serve a zygote. What cannot be served is recorded, and the zygote reaches nothing.
 
-        The descriptors become the proxy's. `function` is the name of the one that has the grants.
+        The descriptors become the proxy's. `function` is the name of the one that has the grants,
+        `in_tables` how its manifest has them.
         """
+
+        def granted() -> Rules:
+            return Rules(grants, function, in_tables=in_tables)
+
         try:
-            self._open(zygote, ports, lambda: Rules(grants, function), descriptors, Cut(cut))
+            self._open(zygote, ports, granted, descriptors, Cut(cut))
         except ListenerError as error:
             self._reporter.report(event_now(zygote, "", 0, allowed=False, reason=error.message))
 

@@ -46,12 +46,16 @@ def parse_rule(grant: Grant) -> Rule:
 class Rules:
     """The egress grants of one function. What none of them names is denied."""
 
-    def __init__(self, grants: Iterable[Grant], function: str = "") -> None:
+    def __init__(
+        self, grants: Iterable[Grant], function: str = "", *, in_tables: bool = False
+    ) -> None:
         """Take the grants and, where it is known, the name of the function that has them.
 
-        Raises ListenerError if one is not usable or two contradict each other.
+        `in_tables`: its manifest has them as tables. Raises ListenerError if one is not usable or
+        two contradict each other.
         """
         self.function = function
+        self.in_tables = in_tables
         self._exact: dict[tuple[str, int], Rule] = {}
         self._below: dict[tuple[str, int], Rule] = {}
         self._public: set[str] = set()
@@ -69,6 +73,11 @@ class Rules:
                 if rule.forward in self.forwards:
                     raise ListenerError(f"Two grants forward port {rule.forward}.")
                 self.forwards[rule.forward] = rule
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a grant."""
+        return bool(self._exact or self._below)
 
     def is_on_another_port(self, target: Target) -> bool:
         """Tell whether a public host is granted by its name, and on other ports alone."""

@@ -12,6 +12,7 @@ from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
 from casemate.manifest.error_tables import check_errors
 from casemate.manifest.folder import ProjectFolder
+from casemate.manifest.grant_tables import KEYS
 from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.guard_places import check_location
 from casemate.manifest.handlers import check_handler
@@ -48,6 +49,7 @@ def load(path: Path, *, unwritten_contracts: bool = False) -> Project:
     resources = resources_of(values, problems)
     declared = {GrantKind(key): names for key, names in declared_names(values).items()}
     declared[GrantKind.FUNCTION] = list(functions)
+    headers = {header.path[:4] for header in document.locator.headers}
     grants = {
         name: _grants(name, function, declared, problems) for name, function in functions.items()
     }
@@ -77,6 +79,11 @@ def load(path: Path, *, unwritten_contracts: bool = False) -> Project:
                         "name": name,
                         "packages": msgspec.to_builtins(packages_of(spec)),
                         "grants": msgspec.to_builtins(grants[name]),
+                        "grants_in_tables": [
+                            kind
+                            for kind, key in KEYS.items()
+                            if ("function", name, "grants", key) in headers
+                        ],
                         "triggers": msgspec.to_builtins(ordered_triggers(triggers[name])),
                     }
                     for name, spec in functions.items()

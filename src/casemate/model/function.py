@@ -281,6 +281,9 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """True lets nothing but functions with a grant invoke it."""
     grants: tuple[Grant, ...] = ()
     """Sorted by kind (in the order of GrantKind) and name; one for each resource."""
+    grants_in_tables: tuple[GrantKind, ...] = ()
+    """Kinds of grants that the manifest has as tables `[[...]]`: what there is to be added to them
+    is told in that form."""
     environment: dict[str, str] = {}
     """Variables of the process's environment. Not for secrets: whoever may read the function's
     settings sees them."""

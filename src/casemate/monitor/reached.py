@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -81,6 +82,12 @@ class AtServer(Reached, frozen=True, kw_only=True):
     def target(self) -> Target:
         """Return where it is."""
         return parse_authority(self.server)
+
+
+def accepting(risks: Iterable[str]) -> str:
+    """Return the line of a settings file that accepts these, for people."""
+    listed = ", ".join(f'"{one}"' for one in sorted(set(risks)))
+    return f"accept = [{listed}]"
 
 
 def parse_url(url: str) -> tuple[bool, Target, str]:

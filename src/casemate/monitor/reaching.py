@@ -23,7 +23,7 @@ from casemate.egress.resolver import Resolver
 from casemate.egress.rules import Rule
 from casemate.egress.target import Address
 from casemate.monitor.errors import UndeliveredError
-from casemate.monitor.reached import Reached
+from casemate.monitor.reached import PRIVATE, Reached, accepting
 
 MAX_BUFFER = 16 * 1024
 """Bytes of an answer that are read before somebody takes them; then no more is read."""
@@ -72,7 +72,7 @@ class Reach:
         except DeniedError as error:
             raise UndeliveredError(
                 f"{rule.target.text} is not connected to: {error.reason}.",
-                next_step='If this is intended: accept = ["private"]',
+                next_step=_if_intended(reached),
             ) from error
         except UpstreamError as error:
             raise UndeliveredError(f"{rule.target.text}: {error.message}") from error
@@ -107,13 +107,17 @@ class Reach:
             if kind := refused_kind(address, rule, self._is_own):
                 raise UndeliveredError(
                     f"{target.text} is not sent to: {kind} address {address}.",
-                    next_step='If this is intended: accept = ["private"]',
+                    next_step=_if_intended(reached),
                 )
         family = socket.AF_INET if isinstance(found[0], IPv4Address) else socket.AF_INET6
         with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             sock.setblocking(False)
             sock.connect((str(found[0]), target.port))
             sock.send(data)
+
+
+def _if_intended(reached: Reached) -> str:
+    return f"If this is intended: {accepting((*reached.accept, PRIVATE))}"
 
 
 def tls_context(ca: str = "") -> ssl.SSLContext:

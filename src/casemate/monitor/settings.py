@@ -31,6 +31,7 @@ from casemate.monitor.reached import (
     SecretName,
     Server,
     Url,
+    accepting,
     parse_url,
     seconds_of,
 )
@@ -320,7 +321,19 @@ def _require_sound(place: str, named: Channel | Deadman | Export | Place) -> Non
         raise SettingsError(f"{place}: user and password go together.", next_step="Give both.")
 
 
+def _is_inside(reached: Reached) -> bool:
+    """Tell whether an address says by itself that it is not public; names are looked up later."""
+    target = reached.target
+    if target.address is None:
+        return target.host == "localhost"
+    # What it brings the supervisor, which reads settings as well, would hold for good.
+    from casemate.egress.addresses import INSIDE, classify
+
+    return classify(target.address) in INSIDE
+
+
 def _require_reached(place: str, reached: Reached) -> None:
+    """Refuse what is nowhere, and what is open or inside without being accepted."""
     if unknown := set(reached.accept) - RISKS:
         raise SettingsError(
             f"{place}: there is nothing to accept called {min(unknown)[:40]!r}.",
@@ -333,17 +346,17 @@ def _require_reached(place: str, reached: Reached) -> None:
     except TargetError as error:
         raise SettingsError(f"{place}: {error.message}", next_step=error.next_step) from error
     if not secure and not reached.plaintext:
-        # What it brings the supervisor, which reads settings as well, would hold for good.
-        from casemate.egress.addresses import AddressKind, classify
-
-        address = reached.target.address
-        inside = address is not None and classify(address) is not AddressKind.GLOBAL
-        needed = (PLAINTEXT, PRIVATE) if inside else (PLAINTEXT, *reached.accept)
-        accept = ", ".join(f'"{one}"' for one in needed)
+        needed = (PLAINTEXT, PRIVATE) if _is_inside(reached) else (PLAINTEXT, *reached.accept)
         raise SettingsError(
             f"{place}: data goes there without TLS: anybody on the network path can read and "
             "change it.",
-            next_step=f"Use TLS, or accept it: accept = [{accept}]",
+            next_step=f"Use TLS, or accept it: {accepting(needed)}",
+        )
+    if not reached.private and _is_inside(reached):
+        raise SettingsError(
+            f"{place}: {reached.target.text} is an address inside your own network, or this "
+            "machine itself.",
+            next_step=f"If this is intended: {accepting((*reached.accept, PRIVATE))}",
         )
     if secure and reached.plaintext:
         # Somebody who has accepted it believes that it goes without.

@@ -13,7 +13,7 @@ import msgspec
 from casemate.decoding import DECODING_ERRORS
 from casemate.egress.interface import Egress
 from casemate.model.deployment import Version
-from casemate.model.grant import Grant
+from casemate.model.grant import Grant, GrantKind
 from casemate.runner import control
 from casemate.sandbox import protocol
 from casemate.sandbox.meter import Meters
@@ -191,7 +191,9 @@ class SandboxClient:
             grants = self._narrow(zygote.version, grants)
         # Before: nothing of it gets out until the proxy knows what it is cut off from.
         self._cut_off(zygote)
-        self._egress.grant(zygote.number, grants, zygote.version.function)
+        version = zygote.version
+        in_tables = GrantKind.EGRESS in version.spec.grants_in_tables
+        self._egress.grant(zygote.number, grants, version.function, in_tables=in_tables)
 
     def cut_off(self) -> None:
         """Have what is open cut off from the hosts that hold now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
+import msgspec
 import pytest
 
 from casemate.capabilities.errors import how_to_grant
@@ -18,8 +19,6 @@ SPEC = FunctionSpec(name="list", handler="a:b", grants=(LINKS, UPLOADS))
 @pytest.mark.parametrize(
     ("kind", "name", "action", "expected"),
     [
-        (GrantKind.TABLE, "users", "put", {"tables": [{"name": "users", "actions": ["put"]}]}),
-        (GrantKind.BUCKET, "b", "list", {"buckets": [{"name": "b", "actions": ["list"]}]}),
         (GrantKind.QUEUE, "jobs", "send", {"queues": ["jobs"]}),
         (GrantKind.TOPIC, "done", "publish", {"topics": ["done"]}),
         (GrantKind.SECRET, "key", "read", {"secrets": ["key"]}),
@@ -29,9 +28,20 @@ SPEC = FunctionSpec(name="list", handler="a:b", grants=(LINKS, UPLOADS))
 def test_the_line_for_what_is_not_granted(
     kind: GrantKind, name: str, action: str, expected: dict[str, object]
 ) -> None:
-    said, _, line = how_to_grant(SPEC, kind, name, action).partition("]: ")
-    assert said.endswith("below [function.list.grants")
+    said, _, line = how_to_grant(SPEC, kind, name, action).partition(": ")
+    assert said == "Under [function.list.grants] in casemate.toml add"
     assert tomllib.loads(line) == expected
+
+
+def test_what_joins_others_of_its_kind_is_no_second_key() -> None:
+    """TOML takes a key once."""
+    said = how_to_grant(SPEC, GrantKind.TABLE, "users", "put")
+    assert said.endswith('.toml add to tables: { name = "users", actions = ["put"] }')
+    spec = msgspec.structs.replace(SPEC, grants_in_tables=(GrantKind.BUCKET,))
+    said = how_to_grant(spec, GrantKind.BUCKET, "b", "list")
+    assert said.endswith(
+        'a table [[function.list.grants.buckets]] with the lines name = "b" and actions = ["list"]'
+    )
 
 
 def test_another_action_joins_the_others() -> None:

@@ -119,7 +119,17 @@ def test_refused_events_are_told_without_their_content(cli, folder: Path) -> Non
         "accepted": False,
         "path": "/card",
         "rule": "type",
+        "more": [],
+        "untold": 0,
     }
+
+
+def test_all_that_an_event_breaks_is_told(cli, folder: Path) -> None:
+    (folder / "c.json").write_text('{"items": {"type": "integer"}, "maxItems": 3}')
+    (folder / "a.json").write_text("[" + json.dumps(["x"] * 12) + "]")
+    judged = cli("contract", "check", "c.json", "a.json")
+    (line,) = judged.out.splitlines()
+    assert "/: maxItems" in line and "/0: type" in line and line.endswith("; and 3 more")
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_refusal_names_the_table_of_the_function_that_asks() -> None:
         with RunningProxy(egress(f"{HOST}:80"), function=function) as running:
             answer = running.exchange(ELSEWHERE).decode()
         assert answer.startswith("HTTP/1.1 403 Forbidden: This function is not granted egress")
-        assert f"Next: Under {table} in casemate.toml add: egress = [" in answer
+        assert f"Next: Under {table} in casemate.toml add to egress: {{ host = " in answer
 
 
 def test_what_cannot_be_reached() -> None:

@@ -141,5 +141,5 @@ def test_another_port_of_a_public_host_of_ones_own_is_told_apart(
     target = parse_authority(asked)
     assert rules.find(target) is None
     assert rules.is_on_another_port(target) is other_port
-    reason = not_granted(target, "f", other_port=other_port).reason
+    reason = not_granted(target, rules).reason
     assert reason == ("not granted on this port" if other_port else "not granted")

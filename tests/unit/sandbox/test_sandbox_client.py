@@ -87,7 +87,14 @@ class Egress:
     def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:
         raise AssertionError("nothing is cut off")
 
-    def grant(self, zygote: int, grants: tuple[Grant, ...], function: str = "") -> None:
+    def grant(
+        self,
+        zygote: int,
+        grants: tuple[Grant, ...],
+        function: str = "",
+        *,
+        in_tables: bool = False,
+    ) -> None:
         self.asked.append(("grant", zygote, grants))
         self.named.append(function)
 

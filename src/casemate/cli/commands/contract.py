@@ -52,6 +52,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool
     path: str = ""
     rule: str = ""
+    more: tuple[str, ...] = ()
+    """What else it breaks, as far as it is told: `PATH: RULE`."""
+    untold: int = 0
+    """How many more there are."""
 
 
 @command(
@@ -144,16 +148,23 @@ def check(
         for number, value in enumerate(_events(file), 1):
             broken = compiled.costly(msgspec.json.encode(value)) or compiled.violation(value)
             path, rule = (broken.path or "/", broken.rule) if broken is not None else ("", "")
-            accepted = broken is None
             found.append(
-                Judged(file=str(file), number=number, accepted=accepted, path=path, rule=rule)
+                Judged(
+                    file=str(file),
+                    number=number,
+                    accepted=broken is None,
+                    path=path,
+                    rule=rule,
+                    more=tuple(map(str, broken.more)) if broken is not None else (),
+                    untold=broken.untold if broken is not None else 0,
+                )
             )
     refused = [one for one in found if not one.accepted]
     if json:
         print_json(found)
     else:
         for one in refused:
-            print_line(f"{one.file}:{one.number}  refused  {one.path}: {one.rule}", RED)
+            print_line(f"{one.file}:{one.number}  refused  {_shown(one)}", RED)
         if not refused:
             print_line(f"All {len(found)} events are accepted.", GREEN)
     if refused:
@@ -174,6 +185,11 @@ def _recorded(name: FunctionName, spec: FunctionSpec | None, trigger: str | None
             "and run this again once some came; or name files with events.",
         )
     return events
+
+
+def _shown(one: Judged) -> str:
+    told = "; ".join((f"{one.path}: {one.rule}", *one.more))
+    return f"{told}; and {one.untold} more" if one.untold else told
 
 
 def _tightened(before: str, after: str) -> list[str]:
