@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.capabilities.uses import is_of_package, package_use
-from casemate.model.denial import DenialKind
+from casemate.model.denial import DenialKind, GrantUse
 from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.model.errors import NotFoundError
 from casemate.model.function import event_grants
@@ -31,7 +33,8 @@ async def _show(operation: ShowGrants, call: Call) -> FunctionGrants:
     project, name, service = operation.project, operation.function, call.service
     version = _version(await service.control.function(project, name), operation.version)
     recorded, number = service.control.recorded, version.number
-    uses = await recorded(ListUses(project=project, function=name, version=number))
+    used = await recorded(ListUses(project=project, function=name))
+    uses = [use for use in used if use.version == number]
     approvals = await service.store.read(ListApprovals(project=project, function=name))
     denied = await recorded(ListDenials(project=project, function=name, limit=MAX_DENIALS))
     return FunctionGrants(
@@ -42,10 +45,21 @@ async def _show(operation: ShowGrants, call: Call) -> FunctionGrants:
         granted=version.spec.grants,
         events=event_grants(version.spec),
         uses=tuple(use for use in uses if not is_of_package(use)),
+        others=_newest(use for use in used if use.version != number and not is_of_package(use)),
         packages=tuple(package_use(use) for use in uses if is_of_package(use)),
         approvals=approvals,
         denials=tuple(denial for denial in denied.denials if denial.kind in _SHOWN_DENIALS),
     )
+
+
+def _newest(uses: Iterable[GrantUse]) -> tuple[GrantUse, ...]:
+    """Return of each grant and action the use by the newest version."""
+    found: dict[tuple[str, str], GrantUse] = {}
+    for use in uses:
+        known = found.setdefault((use.grant, use.action), use)
+        if use.version > known.version:
+            found[use.grant, use.action] = use
+    return tuple(found.values())
 
 
 def _version(deployed: DeployedFunction, number: int) -> Version:

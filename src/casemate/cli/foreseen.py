@@ -159,7 +159,9 @@ def _grants(
             widening.append((name, found))
         if old or new:
             seen = uses_if_allowed(client, name, live.number) if live and old else None
-            idle = unused(seen.granted, seen.uses) if seen is not None and seen.uses else []
+            idle = []
+            if seen is not None and seen.uses:
+                idle = unused(seen.granted, (*seen.uses, *seen.others))
             rows += difference_rows(name, found, old, new, idle)
             again |= in_words_already(name, found, new)
     return rows, again, widening

@@ -57,7 +57,10 @@ def uses_if_allowed(client: NodeClient, name: FunctionName, version: int) -> Fun
 
 
 def unused(granted: Iterable[Grant], uses: Iterable[GrantUse]) -> list[tuple[Grant, list[str]]]:
-    """Return each grant with those of its actions that no use is recorded of, if there are any."""
+    """Return each grant with those of its actions that no use is recorded of, if there are any.
+
+    Of a version that is new, or is back after a rollback, others may have used what it has not.
+    """
     used = {(use.grant, use.action) for use in uses}
     found = []
     for grant in granted:

@@ -49,8 +49,8 @@ class Load(NamedTuple):
     waiting: int = 0
     concurrency: int = 0
     """Most calls at once of the version that may have the most."""
-    resting: int = 0
-    """Bytes at rest."""
+    held: int = 0
+    """Bytes that are held while nobody calls, and while somebody does."""
 
 
 def _name(version: Version) -> Name:
@@ -327,16 +327,14 @@ class Dispatcher:
     def loads(self) -> dict[tuple[str, str], Load]:
         """Return what each function takes that is in use."""
         found: dict[tuple[str, str], Load] = {}
-        now = self._loop.time()
         for (project, function, _), pool in self._pools.items():
             before = found.get((project, function), Load())
-            resting = pool.resting(now)
             found[project, function] = Load(
                 before.busy + pool.busy,
                 before.spares + pool.spares,
                 before.waiting + pool.waiting,
                 max(before.concurrency, pool.limits.concurrency),
-                before.resting + (0 if resting is None else resting.memory),
+                before.held + pool.held,
             )
         return found
 

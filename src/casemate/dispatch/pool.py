@@ -375,6 +375,13 @@ class Pool:
         under_way = self._waiting or self.busy or self._starting or self.restored
         return self.has_zygote and not under_way and not self._is_kept_warm
 
+    @property
+    def held(self) -> int:
+        """Bytes of the newest zygote and the files of its bundle; 0 if there is none, or it was not
+        measured yet."""
+        zygote = self._zygotes.current
+        return zygote.memory + zygote.files if zygote is not None and zygote.memory else 0
+
     def resting(self, now: float) -> Resting | None:
         """Return what is at rest: a zygote that nothing needs, without spares; None else."""
         zygote = self._zygotes.current

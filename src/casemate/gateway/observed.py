@@ -133,7 +133,7 @@ class Observed:
             "spares": load.spares,
             "waiting": load.waiting,
             "concurrency": load.concurrency,
-            "resting_bytes": load.resting,
+            "resting_bytes": load.held,
         }
         depth = found.inboxes.get(name)
         if depth is not None:

@@ -54,12 +54,7 @@ def standings(
         else:
             one = standing_of(name, _COMPONENTS[library.name], library.version, today)
             if one.state in (State.ENDED, State.OPEN):
-                # What has the hole is no package of its own: another release of who brings it.
-                step = (
-                    f"Take a newer {library.bundled_in.split()[0]}, which brings {library.name}. "
-                    f"Of {library.name}: {one.next_step}"
-                )
-                one = replace(one, next_step=step)
+                one = replace(one, next_step=_another_release(library, one.next_step))
             elif library.version is None:
                 step = (
                     f"Look whether {library.bundled_in} is its project's newest release; "
@@ -68,6 +63,17 @@ def standings(
                 one = replace(one, next_step=step)
             told.append(one)
     return told
+
+
+def _another_release(library: Library, step: str) -> str:
+    """Return what closes the holes of what is no package of its own, but a part of another."""
+    wanted = step.removeprefix("Use ").removesuffix(".")
+    who = library.bundled_in.split()[0]
+    by = "" if who == "Python" else ", which comes with an update of Casemate"
+    return (
+        f"It is a part of {library.bundled_in}: only a newer {who} with {library.name} {wanted} "
+        f"closes them{by}."
+    )
 
 
 def _of_distribution(name: str, version: str) -> Standing:

@@ -26,6 +26,9 @@ _DYNAMIC = frozenset({"exec", "eval", "globals", "locals", "vars", "setattr", "_
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
+_OTHERS = (".js", ".mjs", ".cjs", ".ts", ".go", ".rb")
+
+
 def check_handler(folder: ProjectFolder, source: str, handler: str, python: str | None) -> None:
     """Raise RejectedValueError if `handler` (`module:function`) is surely not in `source`."""
     module, _, function = handler.partition(":")
@@ -64,6 +67,10 @@ def find_module(folder: ProjectFolder, source: str, module: str) -> Path | None:
         raise RejectedValueError(
             expected, f"a folder that cannot be read ({error.strerror})"
         ) from error
+    if not present and any(root.joinpath(parts[0]).with_suffix(s).is_file() for s in _OTHERS):
+        raise RejectedValueError(
+            f"{expected}: functions are written in Python", "a file in another language"
+        )
     if not present:
         raise RejectedValueError(expected, "no such file")
     return folder.resolve(present[0], expected)

@@ -37,7 +37,7 @@ _NOW: tuple[Plain[FunctionMetrics], ...] = (
     Plain("waiting_calls", "gauge", "Calls that wait for an instance.", lambda f: f.waiting),
     Plain("concurrency_limit", "gauge", "Most invocations that may run at once; 0: not in use.",
           lambda f: f.concurrency),
-    Plain("resting_memory_bytes", "gauge", "Memory that the function holds while nobody calls.",
+    Plain("resting_memory_bytes", "gauge", "Memory of its imported code, called or not.",
           lambda f: f.resting_bytes),
     Plain("inbox_messages", "gauge", "Kept events that wait for the function.",
           lambda f: f.inbox),

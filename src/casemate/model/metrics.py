@@ -156,7 +156,7 @@ class FunctionMetrics(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 0
     """Most invocations that may run at once."""
     resting_bytes: int = 0
-    """Now: memory that it holds while nobody calls."""
+    """Now: memory of its imported code, which it holds whether somebody calls or not."""
     inbox: int = 0
     """Of late: events that are kept and wait."""
     inbox_age: float = 0.0

@@ -32,6 +32,8 @@ class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
     """What its triggers let it see and its destinations are sent, in the form of grants."""
     uses: tuple[GrantUse, ...]
     """Those of this version."""
+    others: tuple[GrantUse, ...] = ()
+    """Of each grant and action the newest other version that used it, under any prefix."""
     packages: tuple[PackageUse, ...] = ()
     """What packages of others did in this version, by the word of its processes."""
     approvals: tuple[GrantApproval, ...]

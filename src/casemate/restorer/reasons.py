@@ -49,6 +49,10 @@ TEXTS = {
     Reason.FOLDER: "its working directory is another one",
 }
 """For the owner of the function."""
+_OF_MEMORY = frozenset(("brk", "madvise", "mmap", "mprotect", "mremap", "munmap"))
+_MEMORY = "it gave back, or had changed, memory that it had before the call"
+"""What a flagged call about memory comes to: allocators of libraries make it, no code of its own."""
+_NOTHING = "nothing is wrong with it, and nothing to mend: the next call has a new process"
 _CHANGES = {
     Reason.CALL: "do without programs, signals and timers in the handler",
     Reason.SIGNAL: "do not send signals to it",
@@ -71,11 +75,14 @@ _CHANGES = {
 
 def text_of(reason: Reason, detail: str) -> str:
     """Return a reason as the owner reads it."""
-    return f"{TEXTS[reason]} ({detail})" if detail else TEXTS[reason]
+    text = _MEMORY if reason is Reason.CALL and detail in _OF_MEMORY else TEXTS[reason]
+    return f"{text} ({detail})" if detail else text
 
 
 def change_for(text: str) -> str:
     """Return what changes a reason, as `text_of` has it; empty if nothing is known to."""
+    if text.startswith(_MEMORY):
+        return _NOTHING
     for reason, change in _CHANGES.items():
         if text.startswith(TEXTS[reason]):
             return change

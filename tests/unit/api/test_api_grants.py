@@ -86,8 +86,9 @@ class FakeNode:
         self.asked.append(operation)
         if isinstance(operation, ListUses):
             mine = [use(n) for n in (2, 1) if operation.version in (None, n)]
-            acted = msgspec.structs.replace(use(3), grant="package requests", action="egress")
-            return (*mine, acted)
+            of_package = {"grant": "package requests", "action": "egress"}
+            acted = [msgspec.structs.replace(use(3), version=n, **of_package) for n in (2, 1)]
+            return (*mine, *acted)
         return Denials(denials=tuple(denial(kind) for kind in DenialKind))
 
     async def read(self, operation: ListApprovals) -> tuple[GrantApproval, ...]:
@@ -140,9 +141,10 @@ def test_the_version_most_callers_are_sent_to_is_shown(ask, fake) -> None:
     found = shown(ask(PATH))
     assert (found.version, found.granted, found.deployed_at) == (1, (), 1.0)
     assert [u.count for u in found.uses] == [1]
+    assert [(u.version, u.grant) for u in found.others] == [(2, "queue jobs")]
     assert found.approvals[0].by == "user:ada"
     assert fake.asked == [
-        ListUses(project="shop", function="cart", version=1),
+        ListUses(project="shop", function="cart"),
         ListDenials(project="shop", function="cart", limit=100),
     ]
 

@@ -169,6 +169,7 @@ class GrantsNode:
                 "deployed_at": version.created_at,
                 "granted": version.spec.grants,
                 "uses": [u for u in self.uses if (u.function, u.version) == (name, number)],
+                "others": [u for u in self.uses if u.function == name and u.version != number],
                 "packages": self.packages,
                 "approvals": self.approvals,
                 "denials": self.denials,

@@ -412,6 +412,15 @@ def test_show_tells_what_packages_did(run, used, grants_node) -> None:
     assert any(line.split()[:3] == ["requests", "egress", "7"] for line in lines)
 
 
+def test_what_another_version_used_is_not_called_unused(run, project, used, grants_node) -> None:
+    """A version that is new, or is back after a rollback, has used nothing yet."""
+    grants_node.deploy(grants_node.versions["cart"][0].spec)
+    text = run(grants_command.app, "show", "shop/cart")
+    assert "not yet    bucket uploads: read, which version 1 used" in text
+    assert "unused     bucket uploads: read" not in text
+    assert "unused     queue jobs: send" in text and "unused     bucket uploads: write" in text
+
+
 def test_show_sets_used_against_granted_and_denied(run, used) -> None:
     lines = run(grants_command.app, "show", "shop/cart").splitlines()
     text = "\n".join(lines)

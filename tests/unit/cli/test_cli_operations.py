@@ -127,6 +127,7 @@ def test_dead_letters_of_a_function(cli, node) -> None:
     said = " ".join(shown.err.split())
     assert "`casemate errors show err_" in said and "redrive shop/ship 0a`" in said
     assert "3, and no more by itself" in shown.out
+    assert "kept for" not in shown.out and "trace" not in shown.out, "it holds no event"
     assert "shop/ship" in shown.out and '"n": 1' in shown.out and "\x1b" not in shown.out
     assert "1 event is tried again" in cli("dlq", "redrive", "shop/ship", "0a").out
     assert cli("dlq", "purge", "shop/ship", "--all").code == 2
@@ -140,6 +141,21 @@ def test_dead_letters_of_a_function(cli, node) -> None:
         RedriveFunctionDeadLetters(**of, ids=("0a",)),
         PurgeFunctionDeadLetters(**of, ids=None),
     ]
+
+
+def test_what_the_node_keeps_with_an_event_is_explained_and_none_of_it(cli, node) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    event = {
+        **{"id": "e1", "source": "/p", "type": "a.b", "kind": "invoke", "trigger": "", "data": 1},
+        **{"trace": f"00-{trace}-b7ad6b7169203331-01", "kept_by": "token:970c"},
+    }
+    one = letter("0a", "inbox", "ship")
+    node(ShowFunctionDeadLetter=Letter(letter=one, withheld=False, content=event))
+    shown = cli("dlq", "show", "shop/ship", "0a")
+    assert "kept for    token:970c, whose rights decide\n" in shown.out
+    assert f"trace       {trace}\n" in shown.out
+    assert '"data": 1' in shown.out and "kept_by" not in shown.out and "kind" not in shown.out
+    assert "kept_by" in cli("dlq", "show", "shop/ship", "0a", "--json").out
 
 
 def test_where_letters_of_the_queue_of_a_function_are_is_told(cli, node) -> None:
@@ -175,7 +191,7 @@ def test_dead_letters_of_a_queue(cli, node) -> None:
     said = " ".join(cli("dlq", "show", "shop/jobs", "0a", "--queue").err.split())
     assert "dead-letter:content" in said
     assert "`casemate dlq redrive shop/jobs --queue 0a`. It is handled by the function that" in said
-    assert "as long as the queue keeps messages" in said
+    assert "deleted when it was there for as long as the queue keeps messages" in said
     assert "3 events are" in cli("dlq", "redrive", "shop/jobs", "--all", "--queue").out
     assert cli("dlq", "purge", "shop/jobs", "0a", "0b", "--queue", "--yes").code == 0
     of = {"project": "shop", "queue": "jobs"}

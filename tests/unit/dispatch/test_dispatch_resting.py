@@ -42,6 +42,25 @@ class Node:
         return {z.version.function for z in self.sandbox.zygotes if z.alive}
 
 
+def test_what_a_function_holds_is_told_while_it_is_called_as_well() -> None:
+    """Beside a call it was told as 0 B."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        node, version = Node(loop, memory=None), version_of()
+        admitted = Admitted(request=request(), version=version, principal="k")
+        placed = await node.dispatcher.place(admitted)
+        name = version.project, version.function
+        node.sandbox.zygotes[0].memory = 0
+        assert node.dispatcher.loads()[name].held == 0, "not measured yet"
+        node.sandbox.zygotes[0].memory = 5 * MIB
+        assert node.dispatcher.loads()[name].busy == 1
+        assert node.dispatcher.loads()[name].held == 5 * MIB + node.sandbox.zygotes[0].files
+        node.dispatcher.release(placed)
+        assert node.dispatcher.loads()[name].held >= 5 * MIB
+
+    run(scenario)
+
+
 def test_the_cheapest_to_make_again_goes_first() -> None:
     assert excess({"pandas": PANDAS, "plain": PLAIN}, memory=42 * MIB) == ["plain"]
     assert excess({"pandas": PANDAS, "plain": PLAIN}, memory=43 * MIB) == []

@@ -47,6 +47,14 @@ def test_each_reason_is_told_by_its_text() -> None:
     assert change_for("something else") == ""
 
 
+def test_nobody_is_told_to_mend_what_an_allocator_does() -> None:
+    """Pillow gives back large memory of its import: it was told to do without programs."""
+    for call in ("munmap", "brk", "mremap", "madvise"):
+        assert "memory" in text_of(Reason.CALL, call) and call in text_of(Reason.CALL, call)
+        assert "nothing to mend" in change_for(text_of(Reason.CALL, call))
+    assert "programs" in change_for(text_of(Reason.CALL, "timer_create"))
+
+
 def test_what_each_call_imports_is_told_by_its_packages() -> None:
     tally = Tally()
     tally.follow("d1")

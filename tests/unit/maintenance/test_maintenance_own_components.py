@@ -47,7 +47,10 @@ def test_what_a_package_brings_is_judged_and_named() -> None:
     openssl, sqlite = standings(TODAY, [], found, [])
     assert openssl.name == "vulnerabilities of OpenSSL in sqlcipher3"
     assert openssl.state is State.OPEN
-    assert openssl.next_step.startswith("Take a newer sqlcipher3, which brings OpenSSL. ")
+    assert openssl.next_step.startswith(
+        "It is a part of sqlcipher3 0.6.4: only a newer sqlcipher3 with OpenSSL 3."
+    )
+    assert openssl.next_step.endswith(" closes them, which comes with an update of Casemate.")
     assert sqlite.state is State.UNKNOWN
     assert "whether sqlcipher3 0.6.4 is its project's newest release" in sqlite.next_step
 

@@ -166,3 +166,10 @@ def test_any_module_is_accepted_or_rejected(tmp_path_factory, code):
         check(root)
     except RejectedValueError as error:
         assert error.found.isprintable()
+
+
+def test_a_file_in_another_language_is_no_module_that_is_missing(tmp_path):
+    (tmp_path / "work.js").write_text("exports.handler = async () => 1\n")
+    assert "functions are written in Python" in rejected(tmp_path, "work.js:handler")
+    assert "functions are written in Python" in rejected(tmp_path, "work:handler")
+    assert "no such file" in rejected(tmp_path, "other:handler")

@@ -19,6 +19,7 @@ from casemate.cli.resources import resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment, size
 from casemate.model.messages import DeadLetter
+from casemate.model.tracing import kept_context
 from casemate.model.trigger import QueueTrigger
 from casemate.operations.declaration import Operation
 from casemate.operations.delivery import (
@@ -42,6 +43,8 @@ from casemate.operations.messages import ListQueues
 app = new_app("See events that were given up (dead letters), retry or delete them.")
 
 FUNCTION, QUEUE = "function", "queue"
+_NODES_OWN = frozenset(("kind", "trigger", "trace", "kept_by"))
+"""What is kept with an event and is none of its attributes."""
 
 _QUEUE_HELP = "It is a queue, not a function."
 QueueOption = Annotated[bool, typer.Option("--queue", help=_QUEUE_HELP)]
@@ -165,15 +168,44 @@ def _tell_what_to_do(name: str, queue: bool, id: str = "--all") -> None:
     )
     note(
         f"If it is to run no more: `casemate dlq purge {name}{flag} {id}`. Left alone, it is never "
-        f"tried again, and deleted {_kept(queue)} after it was given up."
+        f"tried again, and deleted {_kept(queue)}."
     )
 
 
 def _kept(queue: bool) -> str:
     from casemate.data.limits import INBOX_RETENTION
 
-    days = f"{INBOX_RETENTION / 86_400:.0f} days"
-    return "as long as the queue keeps messages" if queue else days
+    if queue:
+        return "when it was there for as long as the queue keeps messages"
+    return f"{INBOX_RETENTION / 86_400:.0f} days after it was given up"
+
+
+def _event_of(found: Letter) -> dict[str, Any] | None:
+    """Return what a dead letter of a function holds of its event; a queue's is the message."""
+    content = found.content
+    is_event = found.letter.kind != QUEUE and isinstance(content, dict)
+    return content if is_event and not found.withheld else None
+
+
+def _of_event(found: Letter) -> tuple[tuple[str, str], ...]:
+    """Return what the node has kept with an event, and hands over to nobody."""
+    event = _event_of(found)
+    if event is None:
+        return ()
+    trace = kept_context(str(event.get("trace", "")))
+    by = str(event.get("kept_by", ""))
+    return (
+        ("kept for", f"{by}, whose rights decide" if by else ""),
+        ("trace", trace.trace_id if trace is not None else ""),
+    )
+
+
+def _handed_over(found: Letter) -> Any:
+    """Return the content as the handler gets it, in names of the event's attributes."""
+    event = _event_of(found)
+    if event is None:
+        return found.content
+    return {name: value for name, value in event.items() if name not in _NODES_OWN}
 
 
 def _tell_of_queues(function: _Place) -> None:
@@ -196,7 +228,11 @@ def _tell_of_queues(function: _Place) -> None:
     examples="$ casemate dlq show shop/thumbnail 000000000000002a",
 )
 def show(found: Letter, call: Call) -> None:
-    """Show a dead letter, with its content if you may see that."""
+    """Show a dead letter, with its content if you may see that: the event as the handler gets it.
+
+    `kept for` is who sent it, and whose rights decide when it is tried again; `trace` is what it
+    came of, for `casemate trace`. With --json they stand in the content as `kept_by` and `trace`.
+    """
     letter = found.letter
     for label, value in (
         ("id", letter.id),
@@ -209,13 +245,14 @@ def show(found: Letter, call: Call) -> None:
         ("given up", moment(letter.died_at)),
         ("invocation", letter.invocation),
         ("error", letter.error_id),
+        *_of_event(found),
     ):
         if value:
             print_line(f"{label:<12}{value}")
     if found.withheld:
         note("The content is shown to those who may dead-letter:content.")
     else:
-        print_json(found.content)
+        print_json(_handed_over(found))
     if letter.error_id:
         note(f"What failed: `casemate errors show {letter.error_id}`")
     _tell_what_to_do(call.name, letter.kind == QUEUE, letter.id)

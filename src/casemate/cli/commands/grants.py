@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from casemate.cli.terminal import (
     print_text,
 )
 from casemate.cli.text import moment
+from casemate.model.denial import GrantUse
 from casemate.model.grant import Grant
 from casemate.operations.grants import FunctionGrants, ShowGrants
 
@@ -38,11 +40,16 @@ app = new_app("See what functions are granted, and what they use.")
     examples="$ casemate grants show cart\n$ casemate grants show shop/cart --version 7",
 )
 def show(found: FunctionGrants, call: Call) -> None:
-    """Show what a function is granted and used, what its packages did, and what was denied."""
+    """Show what a function is granted and used, what its packages did, and what was denied.
+
+    `allowed` is how often this version asked and was let through: whether what it then did
+    succeeded (the secret is set, the host answers) is not told by it, and stands in `casemate
+    errors ls`. `unused` is what no version has used, `not yet` what only others have.
+    """
     print_line(f"{call.name}  version {found.version}, since {moment(found.deployed_at)}", BOLD)
     print_line()
     print_table(
-        ("grant", "action", "below", "used", "last"),
+        ("grant", "action", "below", "allowed", "last"),
         _use_rows(found),
         empty="It is granted nothing.",
         below=("last",),
@@ -52,9 +59,11 @@ def show(found: FunctionGrants, call: Call) -> None:
     for grant in (*found.granted, *found.events):
         if grant.exception:
             print_prose(f"EXCEPTION  {describe(grant)}", YELLOW)
-    idle = unused(found.granted, found.uses)
-    for grant, actions in idle:
+    for grant, actions in unused(found.granted, (*found.uses, *found.others)):
         print_prose(f"unused     {grant.text}: {', '.join(actions)}", DIM)
+    idle = unused(found.granted, found.uses)
+    for line in _used_by_others(idle, found.others):
+        print_prose(f"not yet    {line}", DIM)
     if idle and found.uses:
         print_prose(f"`casemate grants suggest {call.name}` writes the grants without these.", DIM)
     if found.packages:
@@ -74,6 +83,20 @@ def show(found: FunctionGrants, call: Call) -> None:
         empty="Nothing was denied to it lately.",
         below=("resource", "why"),
     )
+
+
+def _used_by_others(
+    idle: Iterable[tuple[Grant, list[str]]], others: Iterable[GrantUse]
+) -> Iterator[str]:
+    """Tell of what this version has not used the newest other one that has."""
+    newest: dict[tuple[str, str], int] = {}
+    for use in others:
+        key = use.grant, use.action
+        newest[key] = max(use.version, newest.get(key, 0))
+    for grant, actions in idle:
+        for action in actions:
+            if version := newest.get((grant.text, action)):
+                yield f"{grant.text}: {action}, which version {version} used"
 
 
 def _use_rows(found: FunctionGrants) -> list[tuple[str, ...]]:

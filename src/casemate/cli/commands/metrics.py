@@ -27,7 +27,8 @@ def metrics(found: Metrics) -> None:
     what happens right now, and Prometheus reads the same numbers at `/metrics`.
 
     `cold` are calls that had a process started for their function, `waits` are waiting calls and
-    events, `memory` is what the function holds while nobody calls it, `dead` are its dead letters.
+    events, `memory` is what its imported code holds, whether somebody calls it or not (`-`: none is
+    loaded, or that was not measured yet), `dead` are its dead letters.
     `(other)` stands for calls of functions that do not exist, and for functions beyond the first
     500.
     """
@@ -92,6 +93,6 @@ def _columns(one: FunctionMetrics) -> tuple[str, ...]:
         short_seconds(one.run.quantile(0.99)),
         str(one.cold_starts),
         str(one.waiting + one.inbox),
-        size(one.resting_bytes),
+        size(one.resting_bytes) if one.resting_bytes else "-",
         str(one.dead_letters),
     )
