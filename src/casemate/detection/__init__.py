@@ -16,9 +16,11 @@ from casemate.detection.shipped import (
     twins_of,
     with_own,
 )
+from casemate.detection.values import NO_HOUR
 from casemate.model.level import Level
 
 __all__ = [
+    "NO_HOUR",
     "About",
     "CorrelationType",
     "Detector",

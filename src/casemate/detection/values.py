@@ -24,6 +24,8 @@ _EXPRESSION_BYTES = 1 << 18
 _MAX_ADDRESS = 64
 _MOST_MINUTES = 18 * 60
 _MS_OF_HOUR = 3_600_000
+NO_HOUR = "none"
+"""In the place of `timezone_offset`: the event is of no hour."""
 
 Test = Callable[[Any], bool]
 """Tells of one value of an event, never a list, whether it is as the rule says."""
@@ -196,6 +198,8 @@ def hour_of(found: Any, ahead: Any = None) -> int | None:
 
     By a clock that is `ahead` minutes ahead of UTC, as `timezone_offset` has it; by UTC without it.
     """
+    if ahead == NO_HOUR:
+        return None
     if type(found) not in (int, float) or not 0 <= found < 1e15:
         return None
     if type(ahead) is int and abs(ahead) <= _MOST_MINUTES:

@@ -86,7 +86,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "wider": (administering.wider, (
         "wider-grants-refused", "wider-grants-tried", "refused-then-approved",
         "wildcard-egress-granted", "mail-egress-granted", "wider-then-escape",
-        "schedule-changed", "consumer-added", "function-made-public",
+        "schedule-changed", "consumer-added", "function-made-public", "function-there-and-gone",
     )),
     "sinks": (running.sinks, (
         "regex-injection", "template-injection", "second-order-injection",
@@ -130,7 +130,6 @@ AFTER = {
     "secret-granted": "contain-roll-back",
     "playbook-waits": "contain-by-itself",
     "function-quarantined": "contain-quarantine",
-    "function-there-and-gone": "contain-by-itself",
     "containment-undone": "contain-quarantine",
     "playbook-changed": "contain-by-itself",
 }  # fmt: skip
@@ -211,6 +210,7 @@ RECORDED = {
         "baseline-trigger",
     ), _LEARNING),
     "refused-then-approved-alone": "It needs a node on which nobody else may approve.",
+    "function-there-and-gone-alone": "It needs a node on which nobody else may approve.",
     "deputy-confused": "It needs a function of another project that calls one of its own.",
     "protocol-violated": "It needs code that speaks in place of the node's own in the sandbox.",
 }  # fmt: skip

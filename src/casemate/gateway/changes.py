@@ -30,9 +30,11 @@ GONE_BACK = "a trial ended: gone back"
 LAPSED = "a trial was over, and nobody had promoted it"
 
 
-def removed(project: str, function: str, version: int, by: Actor) -> FunctionRemoved:
+def removed(
+    project: str, function: str, version: int, by: Actor, *, alone: bool, idle: bool
+) -> FunctionRemoved:
     """Return that a function is gone; one version of it where `version` is not 0."""
-    return FunctionRemoved(**_about(project, function, version, by))
+    return FunctionRemoved(**_about(project, function, version, by), alone=alone, idle=idle)
 
 
 def moved(alias: Alias, by: Actor, why: str = "") -> AliasMoved:

@@ -104,7 +104,7 @@ class NodeControl:
         self._dispatcher = dispatcher
         self._client = client
         self._bundles = bundles
-        self._store, self._uses = store, uses
+        self._store, self._uses, self._approves_alone = store, uses, approves_alone
         self._redactor, self._records = redactor, records
         self._denials, self._facts = denials, facts
         self._require_movable = require_movable
@@ -197,8 +197,9 @@ class NodeControl:
         forget = ForgetFunction(project=project, function=function)
         async with self._turns.change(project):
             require_still()
+            idle = await self._is_idle(project, function)
             unused = await self._forgotten(forget)
-            await self._removed(project, function, 0, unused, by)
+            await self._removed(project, function, 0, unused, by, idle=idle)
             try:
                 await self._deploying.give_up(project, function)
             except CasemateError as error:
@@ -226,13 +227,37 @@ class NodeControl:
         forget = ForgetVersion(project=project, function=function, number=number)
         async with self._turns.change(project):
             require_still()
+            idle = await self._is_idle(project, function)
             unused = await self._forgotten(forget)
-            await self._removed(project, function, number, unused, by)
+            await self._removed(project, function, number, unused, by, idle=idle)
+
+    async def _is_idle(self, project: str, function: str) -> bool:
+        """Tell whether nothing came of a function; what cannot be found out is not so."""
+        try:
+            await self._uses.flush()
+            uses = await self._store.read(ListUses(project=project, function=function))
+        except CasemateError:
+            return False
+        live = self._catalogue.most_live(project, function)
+        return not uses and (live is None or not live.spec.public)
 
     async def _removed(
-        self, project: str, function: str, number: int, unused: Iterable[str], by: Actor
+        self,
+        project: str,
+        function: str,
+        number: int,
+        unused: Iterable[str],
+        by: Actor,
+        *,
+        idle: bool,
     ) -> None:
-        self._facts.happened(changes.removed(project, function, number, by))
+        try:
+            alone = self._approves_alone(project, function, by)
+        except Exception:  # noqa: BLE001 - what is not known to be so is found as the graver one
+            alone = False
+        self._facts.happened(
+            changes.removed(project, function, number, by, alone=alone, idle=idle)
+        )
         await self._state.take_over()
         for digest in unused:
             await self._bundles.remove(digest)

@@ -101,6 +101,12 @@ class TriggerChanged(Fact, frozen=True, kw_only=True):
 class FunctionRemoved(Fact, frozen=True, kw_only=True):
     """A function is gone, or one version of it (`version` says which)."""
 
+    alone: bool = False
+    """By the accounts and policies nobody else may approve what it is granted."""
+    idle: bool = False
+    """It used no grant and no package of its did anything, and nobody may call it without a token.
+    """
+
 
 class FunctionQuarantined(Fact, frozen=True, kw_only=True):
     """A function takes no calls any more, until it is released."""

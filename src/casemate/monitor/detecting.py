@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.detection import Detector, Finding, Memory, RuleError, Rules, Since, rules_of
+from casemate.detection import NO_HOUR, Detector, Finding, Memory, RuleError, Rules, Since, rules_of
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Findings, Found
@@ -22,6 +22,8 @@ from casemate.set_clock import DeletingClock
 
 MAX_LEFT_OUT = 16
 """Files of one's own rules that are left out one after the other; then all of them are."""
+FIRST_SECONDS = 86_400.0
+_OWN_MACHINE = frozenset(("127.0.0.1", "::1"))
 _EARLIEST, _LATEST = 0.0, 4_000_000_000.0
 """Unix times between which a calendar is asked: a clock that is beyond them is wrong."""
 MAX_TITLE, MAX_ENTITY, MAX_WHO = 256, 2048, 256
@@ -51,6 +53,7 @@ class Remembered(msgspec.Struct, frozen=True):
     findings: list[Found]
     dropped: int
     taken_back_at: float = 0.0
+    begun: float | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -91,8 +94,16 @@ class Zone(NamedTuple):
         """Return the one that the settings name."""
         return cls(settings.zone, zone_of(settings.zone_rules))
 
-    def seen(self, happened: Happened) -> dict[str, Any]:
-        """Return an event with its zone, as OCSF says it: minutes ahead of UTC."""
+    def seen(self, happened: Happened, begun: float | None) -> dict[str, Any]:
+        """Return an event with its zone, as OCSF says it: minutes ahead of UTC.
+
+        Who sets a node up does so when they do: within a day from when it has `begun`, what is done
+        on its own machine is of no hour.
+        """
+        if begun is not None and 0 <= happened.at - begun < FIRST_SECONDS:
+            endpoint = happened.event.get("src_endpoint")
+            if isinstance(endpoint, dict) and endpoint.get("ip") in _OWN_MACHINE:
+                return {**happened.event, "timezone_offset": NO_HOUR}
         if self.clock is UTC:
             return happened.event
         at = datetime.fromtimestamp(min(max(happened.at, _EARLIEST), _LATEST), self.clock)
@@ -115,6 +126,8 @@ class Detection:
         self._deleting = DeletingClock()
         self._taken_back_at = 0.0
         """When something that held an attack up was taken back last. Unix time."""
+        self._begun: float | None = None
+        """When the journal's first entry was written, where that was read. Unix time."""
         self.tell: Callable[[Found], None] = _nobody
         """Told of each finding, once."""
         self.replace: Callable[[Found, Found], None] = _nobody
@@ -148,6 +161,8 @@ class Detection:
     def take(self, batch: Sequence[Happened]) -> None:
         """See what has happened, but for what the monitor itself has told."""
         for each in batch:
+            if each.index == 0 and not each.node:
+                self._begun = each.at
             if _takes_back(each):
                 # Who goes on with the same is to be noticed, and held up again.
                 self._detector.tell_again()
@@ -158,7 +173,7 @@ class Detection:
             if each.node:
                 continue  # that node's own rules have seen it
             try:
-                found = self._detector.see(self._zone.seen(each), each.at)
+                found = self._detector.see(self._zone.seen(each, self._begun), each.at)
             except Exception as error:  # noqa: BLE001 - one event must not keep all others out
                 self.faults += 1
                 _log.error("entry %d cannot be examined: %s", each.index, type(error).__name__)
@@ -249,6 +264,7 @@ class Detection:
                 self._findings.remembered(),
                 self._findings.dropped,
                 self._taken_back_at,
+                self._begun,
             )
         )
 
@@ -258,6 +274,7 @@ class Detection:
         self._detector.recall(found.detector)
         self._findings.recall(found.findings)
         self._findings.dropped = found.dropped
+        self._begun = found.begun
         self._taken_back_at = found.taken_back_at
 
 

@@ -8,8 +8,10 @@ the first, of one that is left out when the clock has passed over it.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -96,6 +98,24 @@ def rules_of_zone(name: str) -> bytes:
         f"{name[:98]!r} is no time zone that this host knows.",
         next_step='Name one such as "Europe/Berlin", or install the time zones (tzdata).',
     )
+
+
+_UTC = frozenset(("UTC", "UCT", "Zulu", "Universal"))
+
+
+def host_zone(clock: Path = Path("/etc/localtime")) -> str:
+    """Return the zone of this host's clock by its name, UTC where it names none."""
+    named = os.environ.get("TZ", "").removeprefix(":")
+    if not named:
+        with suppress(OSError):
+            named = str(clock.readlink()).rpartition("zoneinfo/")[2]
+    if named.rpartition("/")[2] in _UTC:
+        return "UTC"
+    try:
+        rules_of_zone(named)
+    except SettingsError:
+        return "UTC"
+    return named
 
 
 @lru_cache(maxsize=MAX_ROTATIONS + 1)

@@ -18,7 +18,14 @@ from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
 from casemate.monitor.exports.settings import Export, Otlp, faults
-from casemate.monitor.on_call import MAX_ROTATIONS, Person, Rotation, rules_of_zone, with_rules
+from casemate.monitor.on_call import (
+    MAX_ROTATIONS,
+    Person,
+    Rotation,
+    host_zone,
+    rules_of_zone,
+    with_rules,
+)
 from casemate.monitor.places.settings import FilePlace, Place, S3Place, WebhookPlace
 from casemate.monitor.reached import (
     PLAINTEXT,
@@ -148,7 +155,8 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     rules: str | None = None
     """Folder of rules of one's own."""
     zone: Annotated[str, msgspec.Meta(max_length=98)] = "UTC"
-    """Whose clock rules go by that ask for an hour, such as those of what is done at night."""
+    """Whose clock rules go by that ask for an hour, such as those of what is done at night. Of the
+    host, unless it is named."""
     zone_rules: bytes = b""
     """Of the zone (RFC 8536), as the host has them."""
     alerts: Annotated[dict[ChannelName, Channel], msgspec.Meta(max_length=MAX_CHANNELS)] = (
@@ -200,6 +208,12 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return tuple(sorted(found))
 
 
+def default_settings() -> MonitorSettings:
+    """Return what holds without a settings file."""
+    zone = host_zone()
+    return MonitorSettings(zone=zone, zone_rules=rules_of_zone(zone))
+
+
 def read_settings(file: Path) -> MonitorSettings:
     """Return what a settings file says. Raises SettingsError."""
     try:
@@ -224,6 +238,7 @@ def read_settings(file: Path) -> MonitorSettings:
                 each["path"] = str((file.parent / each["path"]).absolute())
         if isinstance(raw.get("rules"), str):
             raw["rules"] = str((file.parent / raw["rules"]).absolute())
+        raw.setdefault("zone", host_zone())
         found = _understood(raw)
         if found.zone_rules:
             raise SettingsError("`zone_rules` are the host's, and not given.")

@@ -16,7 +16,8 @@ from casemate.monitor.detecting import Detection, Zone, usable_rules
 from casemate.monitor.errors import SettingsError
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.process import MAX_RULE_FILES, own_rules
-from casemate.monitor.settings import read_settings
+from casemate.monitor.on_call import host_zone
+from casemate.monitor.settings import default_settings, read_settings
 from casemate.monitor.telling import fact_of
 from casemate.recorder.protocol import MAX_FACT_BYTES
 
@@ -215,6 +216,57 @@ def test_night_is_that_of_the_zone_that_the_settings_name(tmp_path: Path) -> Non
     assert told_at(new_york, *evening, "2026-07-01T08:00") == []
     assert told_at(Zone(), *evening) == ["A person signs in at night (UTC)"]
     assert told_at(Zone(), *night) == []
+
+
+def at_night(first: str, moment: str, address: str, *, recalled: bool = False) -> bool:
+    """Tell whether a sign-in is found as one at night on a node that began at `first`."""
+    told: list[str] = []
+    began, at = (datetime.fromisoformat(f"{one}+00:00").timestamp() for one in (first, moment))
+    detection = Detection(rules_of(*shipped_texts()), Findings(), Zone())
+    detection.take([signed_in(0, began)])
+    if recalled:
+        after = Detection(rules_of(*shipped_texts()), Findings(), Zone())
+        after.recall(detection.remembered())
+        detection = after
+    detection.tell = lambda found: told.append(found.rule)
+    second = signed_in(7, at)
+    event = {**second.event, "src_endpoint": {"ip": address}}
+    detection.take([msgspec.structs.replace(second, event=event)])
+    return "signed-in-at-night" in told
+
+
+def test_who_sets_up_a_node_in_the_evening_is_not_at_work_at_night() -> None:
+    """On its first day, and on its own machine: nobody's hours are known yet."""
+    evening, night, next_night = "2026-12-01T21:00", "2026-12-02T01:00", "2026-12-03T01:00"
+    for address in ("127.0.0.1", "::1"):
+        assert not at_night(evening, night, address)
+        assert not at_night(evening, night, address, recalled=True)
+        assert at_night(evening, next_night, address)
+    assert at_night(evening, night, "203.0.113.9")
+    assert at_night(night, "2026-11-30T01:00", "127.0.0.1"), "a clock that was set back"
+
+
+@pytest.mark.parametrize(
+    ("link", "zone"),
+    [
+        ("/usr/share/zoneinfo/America/New_York", "America/New_York"),
+        ("../usr/share/zoneinfo/Etc/UTC", "UTC"),
+        ("/usr/share/zoneinfo/Nowhere/Land", "UTC"),
+        ("/etc/clock", "UTC"),
+    ],
+)
+def test_the_hosts_zone_holds_unless_another_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str, zone: str
+) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    (tmp_path / "localtime").symlink_to(link)
+    assert host_zone(tmp_path / "localtime") == zone
+    assert host_zone(tmp_path / "nothing") == "UTC"
+    monkeypatch.setenv("TZ", ":Europe/Berlin")
+    assert host_zone(tmp_path / "localtime") == "Europe/Berlin"
+    assert default_settings().zone == "Europe/Berlin" and default_settings().zone_rules
+    (tmp_path / "node.toml").write_text("")
+    assert read_settings(tmp_path / "node.toml").zone == "Europe/Berlin"
 
 
 @pytest.mark.parametrize(

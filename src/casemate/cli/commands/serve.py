@@ -336,9 +336,9 @@ def _monitor(config: Path | None, rules: Path | None) -> MonitorSettings:
     """Return what the settings file says, with the folder of rules that is given. SettingsError."""
     from msgspec.structs import replace
 
-    from casemate.monitor.settings import MonitorSettings, read_settings
+    from casemate.monitor.settings import default_settings, read_settings
 
-    found = read_settings(config) if config is not None else MonitorSettings()
+    found = read_settings(config) if config is not None else default_settings()
     if rules is None:
         return found
     if not rules.is_dir():

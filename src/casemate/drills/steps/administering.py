@@ -167,9 +167,9 @@ def wider(actors: Actors) -> None:
         for _ in range(5):
             actors.node.deploy_wider(approve=False)
         actors.node.deploy_wider(approve=True)
+        actors.owner(f"DELETE /functions/{{p}}/{OPENED}")
     finally:
         actors.owner(f"DELETE /users/{name}")
-    actors.owner(f"DELETE /functions/{{p}}/{OPENED}")
     actors.invoke("holder", {"do": "mount"})
 
 
