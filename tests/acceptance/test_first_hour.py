@@ -34,3 +34,22 @@ def test_one_person_has_a_note_and_several_have_an_incident(node: TestNode) -> N
     refused_then_approved(node, "two")
     node.wait_until(lambda: "refused-then-approved" in rules(node), 30)
     node.wait_until(lambda: node.get("/incidents")["incidents"] != [], 30)
+
+
+def removed(node: TestNode) -> set[str]:
+    """Return which rules have found that a function was there and gone."""
+    found = {one["rule"] for one in node.get("/findings")["findings"]}
+    return {one for one in found if one.startswith("function-there-and-gone")}
+
+
+def test_tidying_up_alone_is_a_note_and_among_several_an_incident(node: TestNode) -> None:
+    """Before: an incident at the end of the tutorial, which tidies up."""
+    node.deploy(HANDLER, name="tried")
+    assert node.client.delete(f"{node.url}/api/v1/functions/t/tried").is_success
+    node.wait_until(lambda: removed(node) == {"function-there-and-gone-alone"}, 30)
+    assert node.get("/incidents")["incidents"] == []
+    body = {"name": "eve", "roles": ["operator@t"]}
+    assert node.client.post(f"{node.url}/api/v1/users", json=body).status_code == 201
+    node.deploy(HANDLER, name="again")
+    assert node.client.delete(f"{node.url}/api/v1/functions/t/again").is_success
+    node.wait_until(lambda: "function-there-and-gone" in removed(node), 30)

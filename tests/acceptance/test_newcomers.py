@@ -87,6 +87,26 @@ class Newcomer:
         )
         assert done.returncode == 0, done.stderr
 
+    def test_with_packages(self, code: str) -> None:
+        """Run such a test with the packages of the lock, as the guide writes it."""
+        tests = "import unittest\n\n{code}\nfrom casemate.testing import TestProject\n\n\n"
+        tests += "class T(unittest.TestCase):\n    def test_it(self):\n"
+        tests += "        TestProject('casemate.toml')\n"
+        (self.folder / "tests/test_app.py").write_text(tests.format(code=code))
+        (lock,) = self.folder.glob("requirements.txt.cp*.lock")
+        python = Path(sys.executable)
+        uv = [str(python.with_name("uv")), "run", "--no-project", "--python", str(python)]
+        done = subprocess.run(
+            [*uv, "--with-requirements", lock.name, "python", "-m", "unittest", "discover", "tests"],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0 and "Ran 1 test" in done.stderr, done.stderr
+
 
 LINKS = """
 [project]
@@ -316,6 +336,7 @@ def test_an_image_pipeline_with_dead_letters(node: TestNode, tmp_path: Path) -> 
     (source / "one.json").write_text(json.dumps(record(name="nobody-has-this")))
     at("advisories", "import", str(source), "--ecosystem", "PyPI", "--node", narrow=True)
     at("deploy", "--approve")
+    at.test_with_packages("import PIL")
     picture = tmp_path / "wide.png"
     picture.write_bytes(_png(100, 50))
     (tmp_path / "poison.png").write_bytes(os.urandom(3000))

@@ -14,9 +14,10 @@ from casemate.invocation.rendering import rendered
 from casemate.manifest import load
 from casemate.model.deployment import Version
 from casemate.model.errors import NotFoundError
-from casemate.model.function import FunctionSpec
+from casemate.model.function import DestinationKind, FunctionSpec
 from casemate.model.granted import CompiledGrants
 from casemate.model.http import HttpHead, HttpRequest
+from casemate.model.trigger import AnyTrigger, ResultTrigger
 from casemate.runner import event as runner_event
 from casemate.runner.channel import Channel
 from casemate.runner.context import Context, Log
@@ -89,12 +90,26 @@ class TestProject:
         declared = spec.trigger(trigger)
         if declared is None:
             raise NotFoundError(f"{function} has no trigger {trigger}.")
+        return self._sample(spec, spec, declared, data)
+
+    def given_up(self, function: str) -> Any:
+        """Return a sample of the event that the function is handed which `on_failure` of another
+        one, `function`, names first."""
+        spec = self._spec(function)
+        named = [d.name for d in spec.delivery.on_failure if d.kind is DestinationKind.FUNCTION]
+        if not named:
+            raise NotFoundError(f"on_failure of {function} names no function.")
+        told = ResultTrigger(name="", function=function, on=("failure",))
+        return self._sample(spec, self._spec(named[0]), told, msgspec.UNSET)
+
+    def _sample(self, of: FunctionSpec, to: FunctionSpec, trigger: AnyTrigger, data: object) -> Any:
+        """Return a sample event of a trigger in the form in which a function is handed it."""
         sample = sample_event(
-            self._version(spec), declared, time.time(), resources=self._project.resources, data=data
+            self._version(of), trigger, time.time(), resources=self._project.resources, data=data
         )
-        batch = getattr(declared, "batch", 1) > 1
-        shape, body = rendered((sample,), spec.event_format, sample.id, batch=batch)
-        return runner_event.read(shape, msgspec.json.decode(body), self._origin(function))[0]
+        batch = getattr(trigger, "batch", 1) > 1
+        shape, body = rendered((sample,), to.event_format, sample.id, batch=batch)
+        return runner_event.read(shape, msgspec.json.decode(body), self._origin(to.name))[0]
 
     def request(
         self,

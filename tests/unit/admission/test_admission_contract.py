@@ -68,6 +68,14 @@ def test_a_direct_call() -> None:
     assert gate.refusal(json.dumps({"n": MARK}).encode()).endswith("/n: type.")
 
 
+def test_all_that_is_broken_is_answered_and_the_first_is_recorded() -> None:
+    gate = Gate(contract=STRICT)
+    assert gate.refusal(b'{"m":1}') == (
+        "The event breaks its contract: /: additionalProperties; /n: required."
+    )
+    assert gate.denied[0].reason == "invoke: /: additionalProperties"
+
+
 def test_names_that_the_contract_does_not_have_are_not_told() -> None:
     gate = Gate(contract='{"additionalProperties":{"type":"integer"}}')
     assert gate.refusal(json.dumps({MARK: "x"}).encode()).endswith("/*: type.")

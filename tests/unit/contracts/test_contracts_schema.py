@@ -264,6 +264,42 @@ def test_path_and_rule_are_told() -> None:
     assert str(compiled.violation({"id": 1, "a/b": [1, 2]})) == "/a~1b/1: const"
 
 
+def test_all_that_is_broken_is_told_and_of_much_how_much() -> None:
+    compiled = contract(
+        {
+            "required": ["id", "mail"],
+            "properties": {"n": {"type": "integer", "maximum": 3}, "mail": {"format": "email"}},
+            "additionalProperties": False,
+        }
+    )
+    found = compiled.violation({"n": 9, "mail": "x", "secret-name": 1}, 40, 4)
+    assert found is not None
+    told = {"/id: required", "/n: maximum", "/mail: format", "/: additionalProperties"}
+    assert set(found.all.split("; ")) == told and str(found) in told
+    many = contract({"items": {"type": "string"}}).violation([1] * 25, 60, 26)
+    assert many is not None and len(many.more) == 9
+    assert many.all.endswith("/9: type; and 15 more")
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"items": {"type": "string"}}, [1] * 100_000),
+        ({"required": [f"n{n}" for n in range(2000)]}, {"x": "y" * 50_000}),
+        ({"items": {"anyOf": [{"const": n} for n in range(50)]}}, [-1] * 20_000),
+        ({"items": {"required": [f"n{n}" for n in range(200)]}}, [{}] * 4_000),
+    ],
+)
+def test_what_would_take_long_to_tell_is_told_by_the_first(schema: object, value: object) -> None:
+    compiled, data = contract(schema), json.dumps(value)
+    values = data.count(",") + data.count("[") + data.count("{") + 1
+    started = time.process_time()
+    found = compiled.violation(value, len(data), values)
+    assert time.process_time() - started < 0.3
+    assert found is not None and not found.more
+    assert found.rule == "unexplained" or found.all.endswith("not looked for in an event of this size)")
+
+
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_content_is_told(name: str, value: str) -> None:
     compiled = contract({"additionalProperties": {"properties": {"known": {"maxLength": 0}}}})

@@ -54,6 +54,9 @@ topic = "news"
 [function.other]
 handler = "app:handler"
 
+[function.f.delivery]
+on_failure = ["queue:jobs", "function:other"]
+
 [bucket.in]
 [queue.jobs]
 [queue.work]
@@ -193,3 +196,16 @@ def test_nothing_of_the_platform_imports_it() -> None:
         "sys.exit(any(name.startswith('casemate.testing') for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_what_a_function_named_by_on_failure_gets(project: TestProject) -> None:
+    """As docs/howto/dead-letters.md has it."""
+    event = project.given_up("f")
+    assert event.type == event["type"] == "casemate.function.failed"
+    assert event.source == "/projects/shop/functions/f" and event.data == {"result": None}
+    assert set(event) == {"id", "source", "type", "time", "subject", "data", "result"}
+    assert event.detail == event["result"]
+    detail = {"function", "invocation", "outcome", "error_id", "attempts", "depth"}
+    assert set(event.detail) == detail and event.detail["function"] == "f"
+    with pytest.raises(NoSuchError, match="names no function"):
+        project.given_up("other")
