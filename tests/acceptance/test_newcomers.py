@@ -96,8 +96,9 @@ class Newcomer:
         (lock,) = self.folder.glob("requirements.txt.cp*.lock")
         python = Path(sys.executable)
         uv = [str(python.with_name("uv")), "run", "--no-project", "--python", str(python)]
+        test = ["python", "-m", "unittest", "discover", "tests"]
         done = subprocess.run(
-            [*uv, "--with-requirements", lock.name, "python", "-m", "unittest", "discover", "tests"],
+            [*uv, "--with-requirements", lock.name, *test],
             cwd=self.folder,
             env=self.environ,
             capture_output=True,

@@ -255,9 +255,7 @@ class NodeControl:
             alone = self._approves_alone(project, function, by)
         except Exception:  # noqa: BLE001 - what is not known to be so is found as the graver one
             alone = False
-        self._facts.happened(
-            changes.removed(project, function, number, by, alone=alone, idle=idle)
-        )
+        self._facts.happened(changes.removed(project, function, number, by, alone=alone, idle=idle))
         await self._state.take_over()
         for digest in unused:
             await self._bundles.remove(digest)

@@ -51,7 +51,7 @@ TEXTS = {
 """For the owner of the function."""
 _OF_MEMORY = frozenset(("brk", "madvise", "mmap", "mprotect", "mremap", "munmap"))
 _MEMORY = "it gave back, or had changed, memory that it had before the call"
-"""What a flagged call about memory comes to: allocators of libraries make it, no code of its own."""
+"""What a flagged call about memory comes to: allocators of libraries make it."""
 _NOTHING = "nothing is wrong with it, and nothing to mend: the next call has a new process"
 _CHANGES = {
     Reason.CALL: "do without programs, signals and timers in the handler",

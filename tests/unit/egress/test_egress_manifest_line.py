@@ -13,7 +13,6 @@ from casemate.egress.target import Target
 from casemate.manifest import load
 from casemate.model.grant import Grant, GrantKind
 
-
 NONE = Rules((), "report")
 SOME = Grant(kind=GrantKind.EGRESS, name="api.example.com:443", actions=("connect",))
 

@@ -15,8 +15,8 @@ from casemate.monitor.consumers import Happened
 from casemate.monitor.detecting import Detection, Zone, usable_rules
 from casemate.monitor.errors import SettingsError
 from casemate.monitor.findings import Findings, Found
-from casemate.monitor.process import MAX_RULE_FILES, own_rules
 from casemate.monitor.on_call import host_zone
+from casemate.monitor.process import MAX_RULE_FILES, own_rules
 from casemate.monitor.settings import default_settings, read_settings
 from casemate.monitor.telling import fact_of
 from casemate.recorder.protocol import MAX_FACT_BYTES
