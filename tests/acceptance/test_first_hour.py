@@ -1,4 +1,4 @@
-"""Whoever is alone makes no incident by approving what was refused; with others it is one."""
+"""Whoever is alone makes no incident by approving what was refused, nor by tidying up."""
 
 from __future__ import annotations
 
@@ -24,32 +24,29 @@ def refused_then_approved(node: TestNode, name: str) -> None:
     node.deploy(HANDLER, **wanted, approve=True)
 
 
-def test_one_person_has_a_note_and_several_have_an_incident(node: TestNode) -> None:
-    """Before: an incident in everybody's first hour."""
-    refused_then_approved(node, "one")
-    node.wait_until(lambda: rules(node) == {"refused-then-approved-alone"}, 30)
-    assert node.get("/incidents")["incidents"] == []
-    body = {"name": "bob", "roles": ["operator@t"]}
-    assert node.client.post(f"{node.url}/api/v1/users", json=body).status_code == 201
-    refused_then_approved(node, "two")
-    node.wait_until(lambda: "refused-then-approved" in rules(node), 30)
-    node.wait_until(lambda: node.get("/incidents")["incidents"] != [], 30)
-
-
 def removed(node: TestNode) -> set[str]:
     """Return which rules have found that a function was there and gone."""
     found = {one["rule"] for one in node.get("/findings")["findings"]}
     return {one for one in found if one.startswith("function-there-and-gone")}
 
 
-def test_tidying_up_alone_is_a_note_and_among_several_an_incident(node: TestNode) -> None:
-    """Before: an incident at the end of the tutorial, which tidies up."""
-    node.deploy(HANDLER, name="tried")
-    assert node.client.delete(f"{node.url}/api/v1/functions/t/tried").is_success
+def tried_and_tidied_up(node: TestNode, name: str) -> None:
+    """Deploy and remove a function, as the first tutorial does it."""
+    node.deploy(HANDLER, name=name)
+    assert node.client.delete(f"{node.url}/api/v1/functions/t/{name}").is_success
+
+
+def test_one_person_has_a_note_and_several_have_an_incident(node: TestNode) -> None:
+    """Before: an incident in everybody's first hour, and one at the end of the tutorial."""
+    refused_then_approved(node, "one")
+    tried_and_tidied_up(node, "three")
+    node.wait_until(lambda: rules(node) == {"refused-then-approved-alone"}, 30)
     node.wait_until(lambda: removed(node) == {"function-there-and-gone-alone"}, 30)
     assert node.get("/incidents")["incidents"] == []
-    body = {"name": "eve", "roles": ["operator@t"]}
+    body = {"name": "bob", "roles": ["operator@t"]}
     assert node.client.post(f"{node.url}/api/v1/users", json=body).status_code == 201
-    node.deploy(HANDLER, name="again")
-    assert node.client.delete(f"{node.url}/api/v1/functions/t/again").is_success
+    refused_then_approved(node, "two")
+    tried_and_tidied_up(node, "four")
+    node.wait_until(lambda: "refused-then-approved" in rules(node), 30)
     node.wait_until(lambda: "function-there-and-gone" in removed(node), 30)
+    node.wait_until(lambda: node.get("/incidents")["incidents"] != [], 30)

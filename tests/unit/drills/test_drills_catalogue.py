@@ -132,7 +132,7 @@ def test_each_rule_of_detection_has_an_attack_or_a_reason_why_it_is_on_record() 
     # None is in two tables, of which the one would hide what the other says.
     tables = [*AFTER, *RECORDED, *(rule for _, found in STEPS.values() for rule in found)]
     assert sorted(tables) == sorted(rules)
-    assert len(RECORDED) < len(rules) * 0.35
+    assert len(RECORDED) < len(rules) * 0.36
     for prefix in AFTER.values():
         assert chosen([prefix])
 
