@@ -190,6 +190,9 @@ class Calls(Generations):
             if result:
                 self._checked_by(function, arguments)
         elif kind in (list, tuple, dict):
+            if type(function) is FunctionType:
+                self._returned(function, arguments, named, result)
+                return
             name = getattr(function, "__name__", "")
             owner = getattr(function, "__self__", None)
             if name in _CUTTERS and type(owner) in TEXTS:
@@ -207,6 +210,22 @@ class Calls(Generations):
                 self._spelled(function, arguments, result)
         elif kind.__name__ == "Match":
             self._checked_by(function, arguments)
+
+    def _returned(
+        self,
+        function: FunctionType,
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        """Note what a function returned that is written in Python: it is no text's method."""
+        # A sink's wrapper is none of the code's. To ask for a function's code raises an audit event.
+        own = function.__globals__.get("__package__") != __package__ and self._is_own(function)
+        if own:
+            return  # what it made was seen being made
+        self._spread(result, sources_of(function, arguments, named))
+        if function.__name__ in _FINDERS:
+            self._spelled(function, arguments, result)
 
     def _cut_at(self, text: str, name: str, arguments: tuple[Any, ...]) -> None:
         sign, most = arguments[0], arguments[1] if len(arguments) > 1 else -1
@@ -429,7 +448,12 @@ class Calls(Generations):
         """Note every text in what a call returned."""
         if not sources:
             return
-        self._hold_more(sources)
+        for source in sources:
+            if len(source) > MAX_SHORT:
+                self._hold_more(sources)
+                break
+        if type(result) is dict and self._is_one_row(result, sources):
+            return
         if len(self.objects) >= MAX_OBJECTS:
             self._renew_objects()
         texts: list[Any] = []
@@ -470,6 +494,17 @@ class Calls(Generations):
             self._listed += len(texts)
             if self._listed > MAX_WAITING:
                 self._forget_lists()
+
+    def _is_one_row(self, row: dict[Any, Any], sources: tuple[Any, ...]) -> bool:
+        """Take the note of a dictionary in which nothing holds anything; False for another."""
+        inside = [*row.keys(), *row.values()]
+        kinds = set(map(type, inside))
+        if not 0 < len(inside) < MAX_ITEMS or not kinds <= _PLAIN:
+            return False
+        inside.reverse()
+        texts = inside if kinds <= _ONLY_TEXTS else [i for i in inside if type(i) in TEXTS]
+        self._list((row, SPREAD, sources, texts))
+        return True
 
     def _without_rows(
         self, items: list[Any], room: int, sources: tuple[Any, ...]

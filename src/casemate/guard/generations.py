@@ -141,6 +141,24 @@ class Generations:
                 return True
         return not waiting
 
+    def has_none(self, value: str | bytes) -> bool:
+        """Tell whether there is no note of a text, nor of an equal one; False if that takes long.
+
+        There are a few notes at most, which all wait, and none of lists or of several texts.
+        """
+        waiting = self._waiting
+        if self._made or self._made_before or len(waiting) > _FEW or len(value) == 1:
+            return False
+        kind = type(value)
+        # A copy, for which no other thread can come between.
+        for note in waiting.copy():
+            text = note[0]
+            if text is value or note[1] is SPREAD or note[1] is BATCH:
+                return False
+            if type(text) is kind and text == value:
+                return False
+        return True
+
     def has(self, value: str) -> bool:
         """Tell whether a text was noted, or is of one character, which has no identity."""
         if self._waiting:

@@ -31,8 +31,9 @@ def _tasks(guard: Guard, kind: Any) -> None:
     original = kind.create_task
     if getattr(original, "__casemate_watched__", False):
         return
-    unraising = {_code_of(kind, name): state for name, state in _CLOSING.items()}
-    unraising.pop(None, None)
+    # By their names first: to ask a coroutine for its code raises an audit event.
+    unraising = {name: (_code_of(kind, name), state) for name, state in _CLOSING.items()}
+    nothing = (None, "")
 
     def ended(task: Any) -> None:
         # `exception()` would count as if the function had asked for it.
@@ -44,9 +45,10 @@ def _tasks(guard: Guard, kind: Any) -> None:
     def create_task(*arguments: Any, **named: Any) -> Any:
         task = original(*arguments, **named)
         begun = arguments[1] if len(arguments) > 1 else named.get("coro")
-        state = unraising.get(getattr(begun, "cr_code", None))
+        code, state = unraising.get(getattr(begun, "__name__", None), nothing)
         # A callback of a task costs a turn of the loop: these are begun at the end of each.
-        if state is not None and not (state and getattr(arguments[0], state, True)):
+        unraised = code is not None and getattr(begun, "cr_code", None) is code
+        if unraised and not (state and getattr(arguments[0], state, True)):
             return task
         if task.done():
             ended(task)

@@ -58,8 +58,12 @@ def test_the_same_is_told_of_each_text(steps: list[str], seed: int) -> None:
         held += step(name, held, chance, notes)
         held += [each.encode() for each in held[-1:] if type(each) is str]  # nobody saw that
     asked = chance.sample(held, min(len(held), 8))
+    none = [each for each in asked if isinstance(each, (str, bytes)) and notes.has_none(each)]
     quick = [notes.of(each) for each in asked]
     notes._settle()
+    for each in none:
+        assert notes.of(each) is None
+        assert all(type(note[0]) is not type(each) or note[0] != each for note in notes.noted())
     assert quick == [notes.of(each) for each in asked]
     notes.end()
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from casemate.guard.core import Guard
 from casemate.guard.hooks import wrap
 from casemate.guard.in_memory import writes_in_memory
+from casemate.guard.provenance import Provenance
 from casemate.guard.standing import (
     _OWN,
     MAX_BACK,
@@ -28,7 +29,7 @@ KINDS = {
     "own": (f"{ROOT}/app.py", "app"),
     "library": ("/function/deps/lib/__init__.py", "lib.inner"),
     "codec": ("/usr/lib/codec/decoder.py", "codec.decoder"),
-    "guard": (f"{_OWN}quick.py", "casemate.guard.quick"),
+    "guard": (f"{_OWN}hooks.py", "casemate.guard.hooks"),
     "nameless": ("<string>", ""),
 }
 """Files and names of modules, by who the code in them is of."""
@@ -70,6 +71,15 @@ def test_the_same_calls_are_looked_at(callers: list[str]) -> None:
             call = caller(kind, call)
         assert call() == "read x"
     assert asked["direct"] == asked["all"]
+
+
+def test_a_call_that_rewritten_code_makes_is_its_own_without_a_look_at_who_called_before() -> None:
+    asked: list[tuple[Any, ...]] = []
+    codec = module()
+    wrap_direct(Guard(ROOT), codec, "read", lambda a, _: asked.append(a), "codec")
+    made = Provenance()
+    assert made.given(codec.read, "x") == "read x"
+    assert asked == [("x",)]
 
 
 def test_what_stops_a_call_stops_it_and_the_second_wrapper_is_none() -> None:
