@@ -15,7 +15,6 @@ from .batches import (
     base64_of,
     coded_alone,
     lowered,
-    none_is,
     plain_of,
     plainly_decoded,
     requoted,
@@ -61,7 +60,7 @@ _PLAIN = re.compile(
     rf"[{_LETTERS}]{{1,7}}+|(?!(?i:bearer) )[{_LETTERS}]++ (?:[ {_LETTERS}]*[{_LETTERS}])?"
 )
 """A text that no application writes in another way, and in which nothing can be encoded."""
-_ANY_PLAIN = re.compile(rf"\0(?:{_PLAIN.pattern})(?=\0)")
+_ANY_PLAIN = re.compile(rf"\0({_PLAIN.pattern})(?=\0)")
 _TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
 """What an easy text has that is decoded in a seldom way, or turned round."""
 _JSON = frozenset(("JSON", "JSON lines"))
@@ -116,13 +115,15 @@ class DecodedTexts(Known):
                     # Forms of these texts are one deeper, so this list does not grow meanwhile.
                     self._characters += sum(map(len, texts))
                     alike = all_coded(texts)
-                    if alike or none_is(_PLAIN, _ANY_PLAIN, texts):
-                        other = texts[:]
-                    else:
-                        other = list(itertools.filterfalse(_PLAIN.fullmatch, texts))
-                    if len(other) < len(texts):
-                        done = set(other)
-                        self._plain([t for t in texts if t not in done] if done else texts)
+                    plain = [] if alike else _plain_among(texts)
+                    other = texts[:]
+                    if len(plain) == len(texts):
+                        other = []
+                    elif plain:
+                        done = set(plain)
+                        other = [text for text in texts if text not in done]
+                    if plain:
+                        self._plain(plain)
                     self._signed(other, depth, coded_alone if alike else sort_out)
                     texts.clear()
             except ExhaustedError:
@@ -192,14 +193,17 @@ class DecodedTexts(Known):
         joined = "\0".join(texts)
         self._budget.spend(TEXT_COST * len(texts) + _cost_of_signs(joined))
         self._budget.spend(NORMAL_COST * growth(joined))
-        both = [t for t in texts if ("'" in t or '"' in t or "`" in t) and not t.isascii()]
-        self._budget.spend(QUOTED_COST * len(both))
+        has_quotes = "'" in joined or '"' in joined or "`" in joined
+        if has_quotes and not joined.isascii():
+            other = itertools.filterfalse(str.isascii, texts)
+            both = [t for t in other if "'" in t or '"' in t or "`" in t]
+            self._budget.spend(QUOTED_COST * len(both))
         made: Made = {}
         if depth < MAX_DEPTH:
             made = self._forms.of_all(texts, self._budget.spend, NORMAL_COST)
         lower = all_lowered(texts)
-        lower_of = dict(zip(texts, lower, strict=True))
-        quoted = list(filter(_is_only_quoted, texts))
+        lower_of = dict(zip(texts, lower, strict=True)) if has_quotes or made else {}
+        quoted = _only_quoted(texts) if has_quotes else []
         others = texts
         if quoted:
             done = set(quoted)
@@ -208,8 +212,11 @@ class DecodedTexts(Known):
         self._search_for_all(others, [lower_of[text] for text in others] if quoted else lower)
         documents = self._documents_among(texts, made) if self._documents or made else ()
         pieces = [text for text in texts if text not in documents] if documents else texts
-        same = len(pieces) == len(texts)
-        self._fragments.add_all(lower if same else [lower_of[t] for t in pieces], pieces)
+        if len(pieces) == len(texts):
+            self._fragments.add_all(lower, texts)
+        else:
+            at = dict(zip(texts, lower, strict=True))
+            self._fragments.add_all([at[text] for text in pieces], pieces)
         self._take_all_forms(made, depth)
 
     def _hard_alone(self, text: str, depth: int) -> None:
@@ -282,8 +289,9 @@ class DecodedTexts(Known):
         """Have texts with quotes found in all ways to write these, and without what is around."""
         # None is a word of the code: that has no quotes.
         self._find_as(lower, texts)
-        bare = zip(map(str.strip, texts, itertools.repeat(QUOTES)), lower, texts, strict=True)
-        self._find_bare([(b, low.strip(QUOTES), text) for b, low, text in bare if b is not text])
+        quotes = itertools.repeat(QUOTES)
+        bare = map(str.strip, texts, quotes), map(str.strip, lower, quotes), texts
+        self._find_bare([one for one in zip(*bare, strict=True) if one[0] is not one[2]])
         self._unwritten.add(texts, requoted)
 
     def _write_for(self, inside: str, lower: str) -> None:
@@ -447,15 +455,25 @@ class DecodedTexts(Known):
         self._unwritten.add([text], written_alone)
 
 
-def _is_only_quoted(text: str) -> bool:
-    """Tell whether of all that is written in other ways a text has quotes alone."""
-    return (
-        ("'" in text or '"' in text or "`" in text)
-        and text.isascii()
-        and text.isprintable()
+def _plain_among(texts: list[str]) -> list[str]:
+    """Return the texts, of different ones, that `_PLAIN` knows."""
+    if len(max(texts, key=len, default="")) < LARGE:  # of long ones no copy is made
+        joined = "\0".join(["", *texts, ""])
+        if joined.count("\0") == len(texts) + 1:
+            found: list[str] = _ANY_PLAIN.findall(joined)
+            return found
+    return list(filter(_PLAIN.fullmatch, texts))
+
+
+def _only_quoted(texts: list[str]) -> list[str]:
+    """Return the texts that have, of all that is written in other ways, quotes alone."""
+    return [
+        text
+        for text in filter(str.isprintable, filter(str.isascii, texts))
+        if ("'" in text or '"' in text or "`" in text)
         and "\\" not in text
         and not (text[0] == " " or text[-1] == " ")
-    )
+    ]
 
 
 def _cost_of_signs(text: str) -> int:

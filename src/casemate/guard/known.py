@@ -10,6 +10,7 @@ import _thread
 import contextlib
 import gc
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import Any
 
 from .budget import MAX_DECODED, MAX_DECODED_IN_ALL, Budget
@@ -32,6 +33,8 @@ _MANY = 64
 """Texts of a list from which on it is taken at once."""
 _ONLY_TEXTS = frozenset((str,))
 _NUMBERS = frozenset((int, float))
+_ONLY_ROWS = frozenset((dict,))
+_OF_ROWS = frozenset((str, int, float, bool, type(None)))
 _LISTS = frozenset((list, tuple))
 _SHOWN = frozenset((str, int, float))
 _WITHOUT = frozenset((int, float, bool, type(None)))
@@ -129,7 +132,9 @@ class Known:
                 self.overflown = True
                 return
             if len(item) >= _MANY and (
-                self._take_list_of_texts(item, at, depth) or self._take_list_of_numbers(item, at)
+                self._take_list_of_texts(item, at, depth)
+                or self._take_list_of_numbers(item, at)
+                or (level < MAX_NESTING and self._take_rows(item, at, depth))
             ):
                 continue
             for step, child in children:
@@ -176,6 +181,43 @@ class Known:
         if len(self._numbers) + len(fresh) >= MAX_TEXTS:
             return False
         self._numbers.update(fresh)
+        return True
+
+    def _take_rows(self, items: Any, at: Node, depth: int) -> bool:
+        """Take a list of dictionaries that hold texts and numbers alone at once.
+
+        False if it is another, or too much is in it.
+        """
+        if isinstance(items, dict) or set(map(type, items)) != _ONLY_ROWS:
+            return False
+        rows = items[::-1]  # as one by one, the last of them first
+        values = list(chain.from_iterable(map(dict.values, rows)))
+        names = list(chain.from_iterable(rows))
+        kinds = set(map(type, values))
+        if not (_OF_ROWS.issuperset(kinds) and _ONLY_TEXTS.issuperset(map(type, names))):
+            return False
+        nodes = zip(repeat(at), range(len(rows) - 1, -1, -1), rows)
+        owners: list[Node] = list(chain.from_iterable(map(repeat, nodes, map(len, rows))))
+        texts, numbers, keys = self._texts, self._numbers, self._keys
+        held: dict[float, Node] = {}
+        of_texts = owners
+        if kinds != _ONLY_TEXTS:
+            both = list(zip(values, owners, strict=True))
+            held = {value: owner for value, owner in both if type(value) in _NUMBERS}
+            of_texts = [owner for value, owner in both if type(value) is str]
+            values = [value for value in values if type(value) is str]
+        fresh = _first_of(values, of_texts, texts)
+        new_names = _first_of(names, owners, keys)
+        room = MAX_TEXTS - len(fresh) - len(new_names)
+        if len(texts) >= room or len(numbers) + len(held) >= MAX_TEXTS:
+            return False
+        numbers.update(held)
+        keys.update(new_names)
+        for name in new_names.keys() & texts.keys():
+            del new_names[name]
+        texts.update(new_names | fresh)
+        self._undecoded[depth] += fresh
+        self._undecoded[depth] += [name for name in new_names if name not in fresh]
         return True
 
     def _identify(self) -> None:
@@ -289,6 +331,18 @@ class Known:
 
     def _origin_of(self, text: str) -> Origin:
         return self._origin(self._texts[text], text)
+
+
+def _first_of(
+    texts: list[str], owners: list[Node], known: dict[str, Node]
+) -> dict[str, Node]:
+    """Return each text with the node that it has first, but for those that are known."""
+    found = dict(zip(texts, owners, strict=True))
+    if len(found) < len(texts):  # in the order of the first ones as well
+        found.update(zip(reversed(texts), reversed(owners), strict=True))
+    for text in found.keys() & known.keys() if known else ():
+        del found[text]
+    return found
 
 
 @contextlib.contextmanager
