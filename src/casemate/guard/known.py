@@ -10,7 +10,7 @@ import _thread
 import contextlib
 import gc
 from collections.abc import Callable, Iterator
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any
 
 from .budget import MAX_DECODED, MAX_DECODED_IN_ALL, Budget
@@ -184,40 +184,46 @@ class Known:
         return True
 
     def _take_rows(self, items: Any, at: Node, depth: int) -> bool:
-        """Take a list of dictionaries that hold texts and numbers alone at once.
+        """Take a list of dictionaries of the same keys that hold texts and numbers alone at once.
 
         False if it is another, or too much is in it.
         """
         if isinstance(items, dict) or set(map(type, items)) != _ONLY_ROWS:
             return False
-        rows = items[::-1]  # as one by one, the last of them first
-        values = list(chain.from_iterable(map(dict.values, rows)))
-        names = list(chain.from_iterable(rows))
-        kinds = set(map(type, values))
-        if not (_OF_ROWS.issuperset(kinds) and _ONLY_TEXTS.issuperset(map(type, names))):
+        names = items[0].keys()
+        if set(map(tuple, items)) != {tuple(names)} or not _ONLY_TEXTS.issuperset(map(type, names)):
             return False
-        nodes = zip(repeat(at), range(len(rows) - 1, -1, -1), rows)
-        owners: list[Node] = list(chain.from_iterable(map(repeat, nodes, map(len, rows))))
+        columns = list(zip(*map(dict.values, items), strict=True))
+        kinds = [set(map(type, column)) for column in columns]
+        if not _OF_ROWS.issuperset(set().union(*kinds)):
+            return False
+        nodes = list(zip(repeat(at), range(len(items)), items))
         texts, numbers, keys = self._texts, self._numbers, self._keys
+        fresh: dict[str, Node] = {}
         held: dict[float, Node] = {}
-        of_texts = owners
-        if kinds != _ONLY_TEXTS:
-            both = list(zip(values, owners, strict=True))
-            held = {value: owner for value, owner in both if type(value) in _NUMBERS}
-            of_texts = [owner for value, owner in both if type(value) is str]
-            values = [value for value in values if type(value) is str]
-        fresh = _first_of(values, of_texts, texts)
-        new_names = _first_of(names, owners, keys)
-        room = MAX_TEXTS - len(fresh) - len(new_names)
+        for column, of in zip(reversed(columns), reversed(kinds), strict=True):
+            if of == _ONLY_TEXTS:
+                fresh.update(zip(column, nodes, strict=True))
+            elif str in of:
+                fresh.update(p for p in zip(column, nodes, strict=True) if type(p[0]) is str)
+            if of <= _NUMBERS:
+                held.update(zip(reversed(column), reversed(nodes), strict=True))
+            elif not of.isdisjoint(_NUMBERS):
+                pairs = zip(reversed(column), reversed(nodes), strict=True)
+                held.update(p for p in pairs if type(p[0]) in _NUMBERS)
+        for known in texts.keys() & fresh.keys():
+            del fresh[known]
+        room = MAX_TEXTS - len(fresh) - len(names)
         if len(texts) >= room or len(numbers) + len(held) >= MAX_TEXTS:
             return False
         numbers.update(held)
-        keys.update(new_names)
-        for name in new_names.keys() & texts.keys():
-            del new_names[name]
-        texts.update(new_names | fresh)
+        texts.update(fresh)
         self._undecoded[depth] += fresh
-        self._undecoded[depth] += [name for name in new_names if name not in fresh]
+        for name in names:
+            keys.setdefault(name, nodes[-1])
+            if name not in texts:
+                texts[name] = nodes[-1]
+                self._undecoded[depth].append(name)
         return True
 
     def _identify(self) -> None:
@@ -331,18 +337,6 @@ class Known:
 
     def _origin_of(self, text: str) -> Origin:
         return self._origin(self._texts[text], text)
-
-
-def _first_of(
-    texts: list[str], owners: list[Node], known: dict[str, Node]
-) -> dict[str, Node]:
-    """Return each text with the node that it has first, but for those that are known."""
-    found = dict(zip(texts, owners, strict=True))
-    if len(found) < len(texts):  # in the order of the first ones as well
-        found.update(zip(reversed(texts), reversed(owners), strict=True))
-    for text in found.keys() & known.keys() if known else ():
-        del found[text]
-    return found
 
 
 @contextlib.contextmanager
