@@ -69,7 +69,7 @@ _BATCH = 1024
 _BATCH_CHARACTERS = 64 * 1024
 """Texts, and characters of them, whose cost is taken from the budget at once."""
 _TURNED_AT_ONCE = 256
-_SORTED_AT_ONCE = 8192
+_SORTED_AT_ONCE = 4096
 """Texts that are sorted by what they need before any of them is paid for."""
 
 

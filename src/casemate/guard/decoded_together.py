@@ -25,6 +25,7 @@ from .decoding import (
     base64_forms,
     bytes_forms,
     form_fields,
+    has_hex,
     hex_forms,
     is_hex,
     json_forms,
@@ -217,8 +218,9 @@ def _of_digits(texts: Sequence[str], made: Made, spend: Spend) -> None:
         # begin with what is no digit.
         if text[:5] == "data:" or (SPACED.fullmatch(text, 0, BEGINNING) and _BLANK.search(text)):
             _add(made, text, base64_forms(text))
-    for text in filter(is_hex, bare):
-        _add(made, text, hex_forms(text))
+    if has_hex("\0".join(["", *bare, ""])):
+        for text in filter(is_hex, bare):
+            _add(made, text, hex_forms(text))
 
 
 def _of_tokens(texts: Sequence[str], made: Made) -> None:
