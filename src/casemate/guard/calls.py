@@ -192,24 +192,34 @@ class Calls(Generations):
         elif kind in (list, tuple, dict):
             if type(function) is FunctionType:
                 self._returned(function, arguments, named, result)
-                return
-            name = getattr(function, "__name__", "")
-            owner = getattr(function, "__self__", None)
-            if name in _CUTTERS and type(owner) in TEXTS:
-                self._looked_at(owner)
-            if type(owner) is str and name in _DIVIDING and arguments:
-                self._cut_at(owner, name, arguments)
-            if type(function) in _PYTHON and self._is_own(function):
-                return  # what it made was seen being made: `unpack` is of the code as well
-            sources = sources_of(function, arguments, named)
-            if name in _SPLITTERS and type(owner) in TEXTS:
-                self._parted(result, sources)
             else:
-                self._spread(result, sources)
-            if name in _FINDERS:
-                self._spelled(function, arguments, result)
+                self._gave(function, arguments, named, result)
         elif kind.__name__ == "Match":
             self._checked_by(function, arguments)
+
+    def _gave(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        result: Any,
+    ) -> None:
+        """Note what a method gave, or what is written in C."""
+        name = getattr(function, "__name__", "")
+        owner = getattr(function, "__self__", None)
+        if name in _CUTTERS and type(owner) in TEXTS:
+            self._looked_at(owner)
+        if type(owner) is str and name in _DIVIDING and arguments:
+            self._cut_at(owner, name, arguments)
+        if type(function) in _PYTHON and self._is_own(function):
+            return  # what it made was seen being made: `unpack` is of the code as well
+        sources = sources_of(function, arguments, named)
+        if name in _SPLITTERS and type(owner) in TEXTS:
+            self._parted(result, sources)
+        else:
+            self._spread(result, sources)
+        if name in _FINDERS:
+            self._spelled(function, arguments, result)
 
     def _returned(
         self,
@@ -219,7 +229,7 @@ class Calls(Generations):
         result: Any,
     ) -> None:
         """Note what a function returned that is written in Python: it is no text's method."""
-        # A sink's wrapper is none of the code's. To ask for a function's code raises an audit event.
+        # A sink's wrapper is none of the code's. To ask for a function's code raises an event.
         own = function.__globals__.get("__package__") != __package__ and self._is_own(function)
         if own:
             return  # what it made was seen being made
@@ -446,13 +456,8 @@ class Calls(Generations):
 
     def _spread(self, result: Any, sources: tuple[Any, ...]) -> None:
         """Note every text in what a call returned."""
-        if not sources:
-            return
-        for source in sources:
-            if len(source) > MAX_SHORT:
-                self._hold_more(sources)
-                break
-        if type(result) is dict and self._is_one_row(result, sources):
+        self._hold_more(sources)
+        if not sources or self._is_one_row(result, sources):
             return
         if len(self.objects) >= MAX_OBJECTS:
             self._renew_objects()
@@ -495,8 +500,10 @@ class Calls(Generations):
             if self._listed > MAX_WAITING:
                 self._forget_lists()
 
-    def _is_one_row(self, row: dict[Any, Any], sources: tuple[Any, ...]) -> bool:
+    def _is_one_row(self, row: Any, sources: tuple[Any, ...]) -> bool:
         """Take the note of a dictionary in which nothing holds anything; False for another."""
+        if type(row) is not dict:
+            return False
         inside = [*row.keys(), *row.values()]
         kinds = set(map(type, inside))
         if not 0 < len(inside) < MAX_ITEMS or not kinds <= _PLAIN:

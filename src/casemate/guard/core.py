@@ -70,6 +70,8 @@ class Guard:
     def __init__(self, root: str = "/function/code", rules: Sequence[Rule] = ()) -> None:
         """`root` is the folder of the function's own code."""
         self.root = root.rstrip("/") + "/"
+        self.files: dict[str, str] = {}
+        """Names of its own modules' files, each as the very object that their code has."""
         self.rules = tuple(rules)
         self.constants = Constants()
         self.provenance = Provenance()

@@ -33,7 +33,7 @@ def _tasks(guard: Guard, kind: Any) -> None:
         return
     # By their names first: to ask a coroutine for its code raises an audit event.
     unraising = {name: (_code_of(kind, name), state) for name, state in _CLOSING.items()}
-    nothing = (None, "")
+    nothing: tuple[Any, str] = (None, "")
 
     def ended(task: Any) -> None:
         # `exception()` would count as if the function had asked for it.
@@ -45,7 +45,7 @@ def _tasks(guard: Guard, kind: Any) -> None:
     def create_task(*arguments: Any, **named: Any) -> Any:
         task = original(*arguments, **named)
         begun = arguments[1] if len(arguments) > 1 else named.get("coro")
-        code, state = unraising.get(getattr(begun, "__name__", None), nothing)
+        code, state = unraising.get(getattr(begun, "__name__", ""), nothing)
         # A callback of a task costs a turn of the loop: these are begun at the end of each.
         unraised = code is not None and getattr(begun, "cr_code", None) is code
         if unraised and not (state and getattr(arguments[0], state, True)):

@@ -42,6 +42,7 @@ class Loader(SourceFileLoader):
         )
         if code is not None:
             self.guard.constants.add_code(code)
+            self.guard.files[code.co_filename] = code.co_filename
         return code
 
 

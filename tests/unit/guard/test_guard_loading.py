@@ -110,3 +110,21 @@ def test_values_of_modules_are_known() -> None:
     constants.add_module(module)
     for text in ("key", "deep", "deeper", "deepest", "crimson"):
         assert constants.holds(text), text
+
+
+def test_the_source_of_the_code_can_be_shown_and_is_no_file_that_an_event_chooses(
+    tmp_path: Path,
+) -> None:
+    code = """
+import inspect, linecache
+
+def handler(event, context):
+    linecache.clearcache()
+    if event["how"] == "source":
+        return inspect.getsource(handler).splitlines()[0]
+    return linecache.getline(event["file"], 2)
+"""
+    file = str(tmp_path / "app.py")
+    events = [{"how": "source", "file": file}, {"how": "line", "file": file}]
+    answers = guarded(tmp_path, code, events)
+    assert [a.outcome for a in answers] == ["ok", "blocked"]

@@ -182,8 +182,22 @@ def _opened(guard: Guard, arguments: tuple[Any, ...]) -> None:
     # Loaders open modules late, but also what the code hands to them.
     if isinstance(path, int) or _is_taken_down(path):
         return
+    if guard.files.get(path) is path and _is_shown():
+        return
     if not is_import() or guard.provenance.of(path) is not None:
         check(guard, path)
+
+
+def _is_shown() -> bool:
+    """Tell whether `linecache` opens a file, for whoever shows a line of code or asks for its source.
+
+    FastAPI does so in the first call of a process. The name that code has for its file is an object
+    of its own; a text of the event with the same characters is another, and is judged.
+    """
+    frame = sys._getframe(2).f_back
+    above = frame.f_back if frame is not None else None
+    module = sys.modules.get("linecache")
+    return above is not None and module is not None and above.f_globals is vars(module)
 
 
 def _database(guard: Guard, arguments: tuple[Any, ...]) -> None:
