@@ -189,7 +189,7 @@ def _opened(guard: Guard, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_shown() -> bool:
-    """Tell whether `linecache` opens a file, for whoever shows lines of code or asks for its source.
+    """Tell whether `linecache` opens a file, for who shows lines of code or asks for its source.
 
     FastAPI does so in the first call of a process. The name that code has for its file is an object
     of its own; a text of the event with the same characters is another, and is judged.
