@@ -43,7 +43,6 @@ OperationT = TypeVar("OperationT", bound=Operation[Any])
 _SAID = ("name", "user", "roles", "issuer", "digest")
 """Fields of operations on the node that say to whom or what they do something; none is secret."""
 _IDS = ("id", "number")
-_ADDS_ONE = "addToken"
 _MAX_WHAT = 400
 AnswerT = TypeVar("AnswerT")
 
@@ -230,17 +229,17 @@ def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None =
             effect=form.effect.value,
             action=action.value if action is not None else "",
             resource=on.text if on is not None else "",
-            alone=form.id == _ADDS_ONE and _is_alone(call),
+            alone=form.declared.alone is not None and _is_alone(form.declared.alone, call),
             what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
         )
     )
 
 
-def _is_alone(call: Call) -> bool:
-    """Tell whether nobody but who asks may make tokens; unless that is found out, others may."""
+def _is_alone(action: Action, call: Call) -> bool:
+    """Tell whether nobody but who asks may do this; unless that is found out, others may."""
     only = OnlyHolder(call.service.accounts, call.service.policy)
     try:
-        return only.may_alone(Action.TOKEN_WRITE, NODE, call.actor)
+        return only.may_alone(action, NODE, call.actor)
     except Exception:  # noqa: BLE001 - what is not known to be so is found as the graver one
         return False
 

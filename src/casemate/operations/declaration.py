@@ -70,6 +70,8 @@ class Declaration:
     """Needed where there is no action."""
     anywhere: Action | None = None
     """What must be allowed on one thing at least, whichever, before anything else is looked at."""
+    alone: Action | None = None
+    """Its fact tells whether nobody but who asked may do this on the node."""
     status: HTTPStatus = HTTPStatus.OK
     """NO_CONTENT where there is no answer."""
     other_statuses: tuple[tuple[HTTPStatus, str, Any], ...] = ()

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.account import MAX_DAYS
+from casemate.model.principal import Action
 from casemate.operations.declaration import Decided, Declaration, Operation
 from casemate.operations.fields import Id, Name, Roles, number
 from casemate.operations.given import Given
@@ -79,6 +80,7 @@ class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
         http="POST /tokens",
         tag="tokens",
         decided=Decided.FOR_EACH,
+        alone=Action.TOKEN_WRITE,
         status=HTTPStatus.CREATED,
         problems=(409, 413, 415, 422),
         max_body=MAX_BODY,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from casemate.import_statements import imported
 from casemate.model.bundle import BundleManifest
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
@@ -42,7 +42,7 @@ def imports_of(bundle: Path, manifest: BundleManifest) -> Imports:
             unread.append(file.path)
             continue
         for node in ast.walk(tree):
-            modules.update(_imported(node))
+            modules.update(imported(node))
             if isinstance(node, ast.Constant) and type(node.value) is str and len(node.value) < 200:
                 texts.add(node.value)
             if isinstance(node, ast.Call) and is_import(node):
@@ -67,14 +67,6 @@ def parsed(path: Path) -> ast.Module | None:
         return ast.parse(source) if len(source) <= MAX_FILE_BYTES else None
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-
-
-def _imported(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-        yield node.module
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def is_import(call: ast.Call) -> bool:

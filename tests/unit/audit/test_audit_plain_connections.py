@@ -44,6 +44,10 @@ _FAR, _NEAR = "'db.partner.com'", "'localhost'"
         ("URL = 'postgresql://db.partner.com/a?sslmode=verify-full'", 0),
         (f"import pymysql\npymysql.connect(host={_FAR}, ssl_disabled=True)", 1),
         (f"import pymongo\npymongo.MongoClient({_FAR}, tls=False)", 1),
+        ("import ldap3\ns = ldap3.Server('a.partner.com')\ndef f(p):\n"
+         "    return ldap3.Connection(s, 'cn=a', p, auto_bind=True)", 1),
+        ("import ldap3\nldap3.Connection(ldap3.Server('a.partner.com'), password=p)", 1),
+        ("import ldap3\nldap3.Connection(ldap3.Server('a.partner.com'))", 0),
         ("import ldap3\ns = ldap3.Server('a.partner.com')\nldap3.Connection(s, password=p)", 1),
         ("import ldap3\ns = ldap3.Server('a.partner.com', use_ssl=True)\n"
          "ldap3.Connection(s, password=p)", 0),

@@ -20,6 +20,7 @@ from casemate.audit.rule import Hit, Subject
 from casemate.audit.rules import package_modules as known
 from casemate.audit.rules.asked_packages import dependencies
 from casemate.audit.rules.project_packages import is_lock
+from casemate.import_statements import imported
 
 _SCRIPTS = (
     *(".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"),
@@ -160,7 +161,7 @@ class _Python:
             if parsed is None:
                 self._imports.update(_IMPORTED.findall(self._subject.workspace.text(file) or ""))
                 continue
-            self._imports.update(_imported(parsed.nodes))
+            self._imports.update(name for node in parsed.nodes for name in imported(node))
             if any(each in parsed.text for each in _DYNAMIC) and _loads_any(parsed.nodes):
                 self.is_known = False
             told = {id(node.value) for node in parsed.nodes if isinstance(node, ast.Expr)}
@@ -276,15 +277,6 @@ def _modules(name: str) -> tuple[str, ...]:
     plain = name.replace("-", "_")
     bare = re.sub(r"^python_|^py_?(?=[a-z])|_?python$|_py$|_binary$|_headless$", "", plain)
     return tuple({plain, plain.replace("_", "."), plain.replace("_", ""), bare} - {""})
-
-
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _loads_any(nodes: Iterable[ast.AST]) -> bool:

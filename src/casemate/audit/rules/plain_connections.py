@@ -28,6 +28,7 @@ def plain_connections(file: PythonFile) -> Found:
             yield call, what
     for nodes in scopes(file):
         yield from _sessions(file, nodes)
+    yield from _directories(file)
 
 
 def joined(node: ast.expr) -> str | None:
@@ -237,7 +238,6 @@ def _sessions(file: PythonFile, nodes: list[ast.AST]) -> Found:
                 yield to, text
         elif len(login.args) + len(login.keywords) > 1:
             yield call, text
-    yield from _directories(file, nodes)
 
 
 def _is_method(call: ast.Call) -> bool:
@@ -270,20 +270,25 @@ _SESSIONS = {
         frozenset(("tls_set", "tls_set_context")),
         "the password of MQTT is sent in clear text",
     ),
-    "ldap3.Server": ("", frozenset[str](), ""),
 }
 """What makes a session: the call that sends a password, those that make it secret, what to say."""
 _LDAPS = 636
+_PASSWORD = 2
+"""Where ldap3 has it among its arguments."""
 
 
-def _directories(file: PythonFile, nodes: list[ast.AST]) -> Found:
+def _binds(call: ast.Call) -> bool:
+    return _password(call) or len(call.args) > _PASSWORD
+
+
+def _directories(file: PythonFile) -> Found:
     """Find servers of LDAP that a password is sent to."""
-    if UPGRADES.search(file.text):
+    if "ldap3" not in file.text or UPGRADES.search(file.text):
         return
-    calls = [each for each in nodes if isinstance(each, ast.Call)]
-    bound = any(file.name(c.func) == "ldap3.Connection" and _password(c) for c in calls)
-    for call in calls:
-        if file.name(call.func) == "ldap3.Server" and bound and _off(call, "use_ssl"):
+    calls = list(file.calls())
+    bound = any(name == "ldap3.Connection" and _binds(call) for call, name in calls)
+    for call, name in calls:
+        if name == "ldap3.Server" and bound and _off(call, "use_ssl"):
             host = _constant(call, "host", 0)
             if is_far(host) and _constant(call, "port", 1) != _LDAPS:
                 yield call, "LDAP is signed in to with its password in clear text"
