@@ -48,6 +48,28 @@ def test_logs_that_are_kept_for_ever(properties: str, found: int) -> None:
     assert told(resource("AWS::Logs::LogGroup", properties), "FN-011") == found
 
 
+_SERVICE = """service: a
+provider: {name: aws, runtime: python3.13%s}
+functions:
+  get: {handler: app.get%s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("provider", "function", "found"),
+    [
+        ("", "", {"FN-011", "FN-013"}),
+        (", logRetentionInDays: 30", "", {"FN-013"}),
+        (", logRetentionInDays: 30", ", logRetentionInDays: 3", {"FN-012", "FN-013"}),
+        ("", ", disableLogs: true", {"FN-010"}),
+        (", logs: {lambda: {logGroup: /all}}", ", disableLogs: true", set()),
+    ],
+)
+def test_groups_of_logs_that_the_serverless_framework_makes(provider, function, found) -> None:
+    files = {"serverless.yml": _SERVICE % (provider, function)}
+    assert {r for r in ("FN-010", "FN-011", "FN-012", "FN-013") if told(files, r)} == found
+
+
 def delivered(kind: str, spec: str, more: str = "") -> Files:
     group = "messaging" if kind == "Subscription" else "eventing"
     text = f"apiVersion: {group}.knative.dev/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n{spec}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from functools import cached_property
 from typing import Any
 
@@ -78,6 +78,7 @@ class _Service:
         made = [self._role(), *own]
         for name, each in functions:
             made.append(self._function(name, each))
+            made += self._logs(name, each, {r.name for r in own})
         if any("HttpApi" in str(r.properties.get("Events", "")) for r in made):
             made.append(self._http_api())
         if any("'Api'" in str(r.properties.get("Events", "")) for r in made):
@@ -196,12 +197,16 @@ class _Service:
         self._variables.notes.take(scope.notes)
         return found
 
-    def _function(self, name: str, each: Map) -> Resource:
-        provider = self._provider
-        place = Place(each.file or self._file, each.line)
+    def _place(self, name: str, each: Map) -> Place:
+        """Return where a function is declared."""
         functions = self._service.get("functions")
         if isinstance(functions, Map) and name in functions.places:
-            place = place_of(functions, name)
+            return place_of(functions, name)
+        return Place(each.file or self._file, each.line)
+
+    def _function(self, name: str, each: Map) -> Resource:
+        provider = self._provider
+        place = self._place(name, each)
         environment = Map(place.file, place.line)
         for part in (provider.get("environment"), each.get("environment")):
             if isinstance(part, Map):
@@ -225,6 +230,7 @@ class _Service:
             "DeadLetterQueue": each.get("onError") or at(each, "destinations", "onFailure"),
             "KmsKeyArn": each.get("kmsKeyArn", provider.get("kmsKeyArn")),
             "FunctionUrlConfig": _url(url),
+            "LoggingConfig": _logging(each, provider),
             "ImageUri": text(at(each, "image", "uri") or each.get("image")) or None,
             "Events": events_of(each.get("events"), provider, place),
             "CodeUri": ".",
@@ -246,6 +252,18 @@ class _Service:
             attributes={"Declared": name},
             base=self._file,
         )
+
+    def _logs(self, name: str, each: Map, own: Set[str]) -> Iterator[Resource]:
+        """Yield the group of logs that the framework makes for a function."""
+        logical = _logical(name)
+        group = f"{logical.removesuffix('LambdaFunction')}LogGroup"
+        if truth(each.get("disableLogs")) or group in own:
+            return
+        properties: dict[str, Any] = {"LogGroupName": "/aws/lambda/${" + logical + "}"}
+        days = each.get("logRetentionInDays", self._provider.get("logRetentionInDays"))
+        if days is not None:
+            properties["RetentionInDays"] = days
+        yield Resource(group, "AWS::Logs::LogGroup", properties, self._place(name, each))
 
     def _own_role(self, each: Map) -> dict[str, Any]:
         """Return the role of a function: its own by the usual plugin, else the shared one."""
@@ -341,6 +359,11 @@ def _network(vpc: Any) -> Any:
         "SecurityGroupIds": vpc.get("securityGroupIds"),
         "SubnetIds": vpc.get("subnetIds"),
     }
+
+
+def _logging(each: Map, provider: Any) -> Any:
+    group = at(each, "logs", "logGroup") or at(provider, "logs", "lambda", "logGroup")
+    return {"LogGroup": group} if group else None
 
 
 def _url(url: Any) -> Any:
