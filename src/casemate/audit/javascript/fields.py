@@ -14,7 +14,7 @@ from casemate.audit.flow.values import ANYTHING, CLEAN, EVERY, Const, Unknown, V
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.values import name_of, thing_of
 
-PACKAGES = ("joi", "@hapi/joi", "zod", "yup", "zod/v4", "zod/v3")
+PACKAGES = ("joi", "@hapi/joi", "zod", "yup", "zod/v4", "zod/v3", "@hono/zod-openapi")
 FIELD, JSON = "field()", "json-schema()"
 INVALID, VALID = "=invalid:", "=valid:"
 """The types of what tells that data does not fit, or does: behind it what is known then."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.audit.flow.results import Entry
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_text, options
-from casemate.audit.javascript import calls, fields, guards, sources, validators
+from casemate.audit.javascript import calls, fields, guards, schemas, sources, validators
 from casemate.audit.javascript.reader import Pending, Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import name_of, thing_of
@@ -21,14 +21,15 @@ _KINDS = {
     "koa-router": "koa",
     "koa": "koa",
     "hono": "hono",
+    "@hono/zod-openapi": "hono",
     "express-promise-router": "express",
 }
 _METHODS = frozenset(
-    ("get", "post", "put", "patch", "delete", "del", "all", "use", "options", "head", "param", "on")
+    ("get", "post", "put", "patch", "delete", "del", "all", "use", "options", "head", "param", "on", "openapi")
 )
 _GOOGLE = "@google-cloud/functions-framework"
 _FIREBASE = "firebase-functions"
-FILES = frozenset((*_KINDS, "@hono/zod-openapi", _GOOGLE))
+FILES = frozenset((*_KINDS, _GOOGLE))
 _FIREBASE_EVENTS = {
     "firestore": "table",
     "database": "table",
@@ -65,7 +66,7 @@ def registered(
         return None
     path = known_text(given[0]) if given else None
     checked = validators.texts_of(reader, given, state)
-    held = fields.of_route(name, given, state)
+    held = fields.of_route(name, given, state) | set(schemas.of_route(given, state))
     before: tuple[Value, ...] = ()
     for each in given[:40]:
         reader.busboy = reader.busboy or name_of(each, state).startswith(_BUSBOY)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from casemate.audit.flow import texts
-from casemate.audit.flow.state import Instance, Mapping, State
+from casemate.audit.flow.state import Instance, Mapping, State, Thing
 from casemate.audit.flow.values import (
     ANYTHING,
     CLEAN,
@@ -42,6 +42,11 @@ def used(
     reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State, node: Node
 ) -> Value | None:
     """Return what a call on a schema gives; None if it is no schema, or its fields are unknown."""
+    if name in _VALIDATORS:
+        made = {f"={number}": each for number, each in enumerate(given[:2])}
+        return reader.new(Instance(0, made, _VALIDATOR), state)
+    if name == _DESCRIBING and given:
+        return given[0]
     begins = ((each, (f"{each}.", f"{each}()")) for each in fields.PACKAGES)
     package = next((each for each, begin in begins if name.startswith(begin)), None)
     method = name.rpartition(".")[2]
@@ -64,8 +69,8 @@ def used(
         if isinstance(schema, Instance) and schema.type == _SCHEMA:
             return _checked(reader, schema, method, given[0], state, node)
     if method in _MAKING and given and isinstance(thing_of(given[0], state), Mapping):
-        made = {"=fields": given[0], "=of": Const(package)}
-        return reader.new(Instance(0, made, _SCHEMA), state)
+        attributes = {"=fields": given[0], "=of": Const(package)}
+        return reader.new(Instance(0, attributes, _SCHEMA), state)
     return None
 
 
@@ -86,7 +91,7 @@ def _known_of(
 ) -> Iterator[tuple[int, str]]:
     """Yield what a schema knows of data, or of each part of an object that the code made."""
     if isinstance(data, Unknown):
-        yield from _known(schema, data, "", state, reader)
+        yield from _known(schema, data, state, reader)
         return
     parts, thing = thing_of(schema.attributes["=fields"], state), thing_of(data, state)
     if not isinstance(parts, Mapping) or not isinstance(thing, Mapping):
@@ -97,36 +102,90 @@ def _known_of(
         if not isinstance(value, Unknown):
             continue
         if isinstance(inner, Instance) and inner.type == _SCHEMA:
-            yield from _known(inner, value, "", state, reader)
+            yield from _known(inner, value, state, reader)
         elif value.path:
             yield from _held(field, value, value.path, state, reader)
 
 
 def _known(
-    schema: Instance, data: Unknown, path: str, state: State, reader: Reader, depth: int = 0
+    schema: Instance, data: Unknown, state: State, reader: Reader
 ) -> Iterator[tuple[int, str]]:
     """Yield the forms of the parts that a schema holds to a text, and whether to less than that."""
+    for at, field in _paths(schema, state) if data.path else ():
+        yield from _held(field, data, f"{data.path}{at}", state, reader)
+
+
+def _paths(
+    schema: Instance, state: State, path: str = "", depth: int = 0
+) -> Iterator[tuple[str, Value]]:
+    """Yield the fields of a schema and of those within it, by where they stand."""
     parts = thing_of(schema.attributes["=fields"], state)
-    if not isinstance(parts, Mapping) or not data.path:
+    if not isinstance(parts, Mapping):
         return
     for name, value in list(parts.known.items())[:_MAX_FIELDS]:
         inner = thing_of(value, state)
         at = f"{path}.{name}"
         if isinstance(inner, Instance) and inner.type == _SCHEMA and depth < _DEEPEST:
-            yield from _known(inner, data, at, state, reader, depth + 1)
-        yield from _held(value, data, f"{data.path}{at}", state, reader)
+            yield from _paths(inner, state, at, depth + 1)
+        yield at, value
 
 
 def _held(
     field: Value, data: Unknown, path: str, state: State, reader: Reader
 ) -> Iterator[tuple[int, str]]:
     """Yield the forms of what is at a path, if its field of a schema holds it to a text."""
+    kept = _kept(field, state)
+    for kind in sorted({reader.kinds[taint.source] for taint in data.taints}):
+        if kept is not None:
+            yield texts.form_of(kind, path), kept
+
+
+def _kept(field: Value, state: State) -> str | None:
     held = {fields.held(option, state) for option in options(field)}
     if None in held or not held:
-        return
-    kept = held.pop() if len(held) == 1 else ""
-    for kind in sorted({reader.kinds[taint.source] for taint in data.taints}):
-        yield texts.form_of(kind, path), kept or ""
+        return None
+    return (held.pop() if len(held) == 1 else "") or ""
+
+
+def of_route(given: list[Value], state: State) -> Iterator[tuple[str, str]]:
+    """Yield what validators of Hono hold parts of a request to, by what `c.req.valid` gives."""
+    for each in given:
+        thing = thing_of(each, state)
+        if isinstance(thing, Instance) and thing.type == _VALIDATOR:
+            target, schema = thing.attributes.get("=0"), thing.attributes.get("=1", ANYTHING)
+            found = [(target.value, schema)] if isinstance(target, Const) else []
+        else:
+            found = list(_described(thing, state))
+        for name, schema in found:
+            inner = thing_of(schema, state)
+            if isinstance(inner, Instance) and inner.type == _SCHEMA:
+                for at, field in _paths(inner, state):
+                    kept = _kept(field, state)
+                    if kept is not None:
+                        yield f"ctx.req.valid.{name}{at}", kept
+
+
+def _described(route: Thing | None, state: State) -> Iterator[tuple[object, Value]]:
+    """Yield the schemas of a route that `createRoute` of `@hono/zod-openapi` describes."""
+    request = _inner(route, "request", state)
+    for part, name in _TARGETS.items():
+        if isinstance(request, Mapping) and part in request.known:
+            yield name, request.known[part]
+    content = _inner(_inner(request, "body", state), "content", state)
+    for kind, each in content.known.items() if isinstance(content, Mapping) else ():
+        body = thing_of(each, state)
+        if isinstance(body, Mapping) and "schema" in body.known:
+            yield "json" if "json" in str(kind) else "form", body.known["schema"]
+
+
+def _inner(thing: Thing | None, name: str, state: State) -> Thing | None:
+    return thing_of(thing.known.get(name, ANYTHING), state) if isinstance(thing, Mapping) else None
+
+
+_VALIDATOR = "@hono.validator()"
+_VALIDATORS = ("@hono/zod-validator.zValidator", "@hono/standard-validator.sValidator")
+_DESCRIBING = "@hono/zod-openapi.createRoute"
+_TARGETS = {"params": "param", "query": "query", "headers": "header", "cookies": "cookie"}
 
 
 def _written(known: list[tuple[int, str]]) -> str:

@@ -19,7 +19,7 @@ _UPLOADED = re.compile(
 _NAME_OF_FILE = re.compile(r"^req\.files?(?:\[\]|\.[^.\[]{1,80})?(?:\[\])?\.(?:name|originalname)$")
 _NO_FOLDER = frozenset(("/", "../"))
 _TEXTS = re.compile(
-    r"\.(?:queryStringParameters|pathParameters|headers|stageVariables|params|cookies|key)\.[^.\[]{1,80}$"
+    r"\.(?:queryStringParameters|pathParameters|headers|stageVariables|params|cookies|key|req\.valid)\.[^.\[]{1,80}$"
     r"|\.(?:body|rawPath|path|rawQueryString|originalUrl|url|key)$"
     r"|\.(?:multiValueQueryStringParameters|multiValueHeaders)\.[^.\[]{1,80}\[\]$"
 )
@@ -108,7 +108,7 @@ def called(reader: Reader, value: Unknown, name: str, key: str | None, node: Nod
         return None
     path = f"{value.path}.{name}"
     if key is not None:
-        path = f"{value.path}.params.{key}"
+        path = f"{value.path}.{'valid' if name == 'valid' else 'params'}.{key}"
     return begin(reader, path, node)
 
 

@@ -183,3 +183,34 @@ def test_schemas_of_routes_of_fastify(schema: str, found: list[str]) -> None:
     app.post('/x', {{ schema: {{ {schema} }} }}, async (request) => {{ {run}; }});"""
     flows = analyse({"a.js": parse("a.js", code)}, [Entry(path="a.js", name="", shape="route")])
     assert [flow.weakness for flow in flows.flows] == found
+
+
+_FIELDS = "z.object({ a: FIELD, inner: z.object({ b: z.enum(['x', 'y']) }) })"
+
+
+@pytest.mark.parametrize(
+    ("field", "part", "used", "found"),
+    [
+        ("z.string().regex(/^[a-z]+$/)", "json", "a", []),
+        ("z.coerce.number()", "json", "a", []),
+        ("z.string()", "json", "a", ["command"]),
+        ("z.string()", "json", "inner.b", []),
+        ("z.number()", "json", "other", ["command"]),
+        ("z.number()", "query", "a", ["command"]),
+    ],
+)
+@pytest.mark.parametrize("openapi", [False, True])
+def test_validators_of_routes_of_hono(field, part, used, found, openapi) -> None:
+    schema = _FIELDS.replace("FIELD", field)
+    run = _RUN.replace("TEXT", f"c.req.valid('{part}').{used}")
+    route = f"app.post('/x', zValidator('json', {schema}), async (c) => {{ {run}; }});"
+    if openapi:
+        content = f"{{ content: {{ 'application/json': {{ schema: {schema} }} }} }}"
+        request = f"request: {{ body: {content} }}, responses: {{}}"
+        route = f"""app.openapi(createRoute({{ method: 'post', path: '/x', {request} }}),
+            async (c) => {{ {run}; }});"""
+    code = f"""import {{ OpenAPIHono, createRoute, z }} from '@hono/zod-openapi';
+    import {{ zValidator }} from '@hono/zod-validator';
+    const app = new OpenAPIHono(); {route}"""
+    flows = analyse({"a.ts": parse("a.ts", code)}, [Entry(path="a.ts", name="", shape="route")])
+    assert [flow.weakness for flow in flows.flows] == found
