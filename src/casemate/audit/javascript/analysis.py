@@ -136,7 +136,9 @@ class _Run:
     def _routes(self, path: str, shared: State) -> None:
         reader = self._reader
         while reader.pending:
-            pending = reader.pending.pop(0)
+            # What is before all routes may be declared after those of other files.
+            first = (n for n, each in enumerate(reader.pending) if each.entry.name[:3] == "USE")
+            pending = reader.pending.pop(next(first, 0))
             number = getattr(pending.function, "number", id(pending.function))
             before = tuple(getattr(each, "number", 0) for each in pending.before)
             key = (number, pending.kind, pending.texts, pending.held, before)

@@ -26,7 +26,7 @@ from casemate.audit.flow.values import (
     options,
     shallow,
 )
-from casemate.audit.javascript import sources
+from casemate.audit.javascript import carried, sources
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import (
@@ -177,6 +177,8 @@ def _of_instance(reader: Reader, value: Ref, thing: Instance, name: str, state: 
     found = thing.attributes.get(name)
     if found is not None:
         return found
+    if thing.type == "response()" and name == "locals":
+        return Unknown(CLEAN, carried.KEPT, "res.locals")
     if thing.type in ("URL()", "url.parse()", "url.URL()"):
         first = thing.attributes.get("=0", UNDEFINED)
         taints = texts.derived(shallow(first), state, name, part=True)
@@ -267,6 +269,8 @@ def put(
             if option.taints and free:
                 reader.report("attributes", "a property of a prototype", option.taints, node)
             continue
+        if isinstance(option, Unknown):
+            carried.put(reader, option, key_of(key), value, state)
         if isinstance(option, Ref):
             _put(option, key_of(key), key, value, state, sure=len(several) == 1)
 

@@ -128,6 +128,8 @@ class Reader:
         """Parts of the request that are texts, whatever was sent."""
         self.looked_at: frozenset[str] = frozenset()
         """Parts of the request that a schema has let through of which nothing else is known."""
+        self.carried: dict[str, Value] = {}
+        """What functions before routes have set on requests, by its path."""
         self.busboy = False
         """Whether uploads are taken apart by what leaves the last part of their names alone."""
         self.bodies: set[str] = set()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from casemate.audit.flow.library.sources import NO_PAGE, of_platform, sent_by_code
 from casemate.audit.flow.values import CLEAN, Taint, Unknown, Value
+from casemate.audit.javascript import carried
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 
@@ -89,17 +90,21 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
 def of_request(reader: Reader, value: Unknown, name: str, node: Node) -> Value | None:
     """Return a property of a request; None if the value is none."""
     kind = value.type.removeprefix("=")
+    if value.type == carried.KEPT:
+        return carried.get(reader, value, name)
     if value.type == value.type.removeprefix("=") or kind not in ("express", "koa", "hono"):
         return None
     if kind == "koa" and name == "request":
         return request(f"{value.path}.request", "koa")
+    if (kind, name) in (("koa", "state"), ("hono", "var")):
+        return Unknown(CLEAN, carried.KEPT, f"{value.path}.{name}")
     if kind == "hono":
         if name in ("req", "raw"):
             return request(f"{value.path}.{name}", "hono")
         return begin(reader, f"{value.path}.{name}", node) if name in ("url", "path") else Unknown()
     if name in REQUEST[kind]:
         return begin(reader, f"{value.path}.{name}", node)
-    return Unknown()
+    return carried.get(reader, value, name)
 
 
 def called(reader: Reader, value: Unknown, name: str, key: str | None, node: Node) -> Value | None:
