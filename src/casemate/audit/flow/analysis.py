@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from casemate.audit.flow import entering, frameworks
+from casemate.audit.flow import entering, frameworks, names
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.limits import MAX_FRAMES, Limits
 from casemate.audit.flow.parsing import File, Parsed, module_of, parse_all
@@ -57,11 +57,12 @@ def analyse(
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, MAX_FRAMES))
     try:
+        carried: dict[str, Value] = {}
         for path, of_file in _by_path(entries).items():
             if time.thread_time() > until:
                 report.unresolved(Place(path, 1), "not analysed: the time was used up before")
                 continue
-            _Run(known, report, limits).file(path, of_file)
+            _Run(known, report, limits, carried).file(path, of_file)
     finally:
         sys.setrecursionlimit(before)
     return report.analysis()
@@ -78,7 +79,8 @@ def discover(files: Mapping[str, str] | Parsed) -> list[Entry]:
 
 def _by_path(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     out: dict[str, list[Entry]] = {}
-    for entry in entries:
+    # What runs before routes of other files is read before them.
+    for entry in sorted(entries, key=lambda each: "middleware" not in each.path.lower()):
         out.setdefault(entry.path, []).append(entry)
     return out
 
@@ -86,8 +88,12 @@ def _by_path(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 class _Run:
     """Reads one file and its entries."""
 
-    def __init__(self, files: Files, report: Report, limits: Limits) -> None:
+    def __init__(
+        self, files: Files, report: Report, limits: Limits, carried: dict[str, Value]
+    ) -> None:
         self._files = files
+        self._carried = carried
+        """What functions before routes have set on requests."""
         self._report = report
         self._limits = limits
         self._reader = CodeReader(files, report, limits)
@@ -179,7 +185,8 @@ class _Run:
         reader = self._reader
         guards = [p for p in reader.pending if p.decorator.endswith(".before_request")]
         while reader.pending:
-            pending = reader.pending.pop(0)
+            first = (n for n, each in enumerate(reader.pending) if each.is_middleware)
+            pending = reader.pending.pop(next(first, 0))
             file = self._files.files.get(module_of(pending.entry.path))
             inner = pending.function
             function = inner.function if isinstance(inner, Bound) else inner
@@ -212,8 +219,11 @@ class _Run:
             for guard in before[:_MAX_BEFORE]:
                 if isinstance(guard, Func):
                     entering.passed(reader, guard, state)
+            names.carry(self._carried, state)
             given = frameworks.arguments(reader, pending, function, bound, state)
             value = reader.call(inner, given, state, function.node)
+            if pending.is_middleware:
+                self._carried.update(names.carried(state))
             self._answered(pending, value, state, function.node)
 
         self._guarded(file, read)

@@ -140,9 +140,16 @@ def routed(
         pending = _pending(reader, value, node, "http", "route", "")
         pending.decorator = ast.unparse(target)
         return pending
+    if name == "middleware" and is_method:
+        return _middleware(_pending(reader, value, node, "http", "route", ""))
     if name in _VIEWS and not reader.frame.owner:
         return _pending(reader, value, node, "http", "view", "")
     return None
+
+
+def _middleware(pending: Pending) -> Pending:
+    pending.html, pending.is_middleware = False, True
+    return pending
 
 
 def _is_cloud(target: ast.expr) -> bool:
@@ -218,7 +225,8 @@ def class_made(
 ) -> None:
     """Take the methods of a class whose library calls them for requests."""
     names = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
-    if not any(name.endswith(_HANDLERS) for name in names):
+    before = _before_views(node)
+    if not before and not any(name.endswith(_HANDLERS) for name in names):
         return
     thing = state.things.get(made.number)
     scope = state.things.get(thing.scope) if isinstance(thing, Class) else None
@@ -226,12 +234,28 @@ def class_made(
         return
     instance = reader.new(Instance(made.number, {}, ""), state)
     for name, value in scope.names.items():
+        if name in before and isinstance(value, Func) and isinstance(value.node, Definition):
+            bound = Bound(value, (instance,))
+            reader.found(_middleware(_pending(reader, bound, value.node, "http", "route", "")))
+            continue
         verb = name in _VERBS or name.startswith("do_") or name in ("list", "create", "retrieve")
         if verb and isinstance(value, Func) and isinstance(value.node, Definition):
             bound = Bound(value, (instance,))
             pending = _pending(reader, bound, value.node, "http", "route", "")
             pending.html = not any("Resource" in each or "API" in each for each in names)
             reader.found(pending)
+
+
+def _before_views(node: ast.ClassDef) -> frozenset[str]:
+    """Return the methods of a class that frameworks call before routes, as those of Django."""
+    made = next((e for e in node.body if getattr(e, "name", "") == "__init__"), None)
+    given = [each.arg for each in made.args.args] if isinstance(made, Definition) else []
+    names = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+    if "get_response" in given or any(name.endswith("MiddlewareMixin") for name in names):
+        return frozenset(("__call__", "process_request", "process_view"))
+    if any(name.endswith("HTTPMiddleware") for name in names):
+        return frozenset(("dispatch",))
+    return frozenset()
 
 
 def adds(name: str) -> bool:
@@ -406,7 +430,7 @@ def discover(trees: Mapping[str, ast.Module], paths: Mapping[str, str]) -> list[
         for node in tree.body:
             if isinstance(node, Definition):
                 found += _of_function(path, node)
-            elif isinstance(node, ast.ClassDef) and _is_handler_class(node):
+            elif isinstance(node, ast.ClassDef) and (_is_handler_class(node) or _before_views(node)):
                 found.append(Entry(path=path, name=node.name, event="http", shape="route"))
             elif isinstance(node, ast.ClassDef):
                 found += _of_knative(path, node)
@@ -477,6 +501,7 @@ def _marks(decorator: ast.expr) -> bool:
         "api_route",
         "lambda_function",
         "errorhandler",
+        "middleware",
     ):
         return True
     first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None

@@ -142,6 +142,25 @@ def attribute(reader: Reader, value: Value, name: str, state: State, node: ast.A
 
 _KEPT = -1
 """The scope of what code sets on things of libraries: `flask.g.user = ...`."""
+_OF_REQUESTS = "request."
+
+
+def carried(state: State) -> dict[str, Value]:
+    """Return what code has set on a request, of which it is certain that it comes from outside."""
+    scope = scope_of(_KEPT, state)
+    found: dict[str, Value] = {}
+    for label, value in scope.names.items() if scope is not None else ():
+        sure = frozenset(t for t in state.deep(value) if not t.doubt)
+        if label.startswith(_OF_REQUESTS) and sure:
+            found[label] = state.baked(value) if sure == shallow(value) else Unknown(sure)
+    return found
+
+
+def carry(found: dict[str, Value], state: State) -> None:
+    """Have a request what others have set on it."""
+    scope = scope_of(_KEPT, state) or Scope({})
+    if found:
+        state.things[_KEPT] = replace(scope, names={**found, **scope.names})
 
 
 def _label(owner: External | Unknown, name: str) -> str:

@@ -78,6 +78,8 @@ class Pending:
     """Whether a text that is returned is a page."""
     before: tuple[ast.Call, ...] = ()
     """What it depends on beside its parameters."""
+    is_middleware: bool = False
+    """Whether it runs before routes: what it sets on a request they have."""
 
 
 class Reader(Protocol):

@@ -191,7 +191,8 @@ def of_request(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Valu
     if value.type != "request":
         return None
     if name not in _FLASK:
-        return Unknown(CLEAN, "request" if name == "request" else "")
+        own = {"request": "request", "state": "request.state"}
+        return Unknown(CLEAN, own.get(name, ""))
     if name == "path" and reader.route is not None and fixed(reader.route.pattern):
         return Text((reader.route.pattern,))
     data = begin(reader, "http", f"{value.path or 'request'}.{name}", node)

@@ -1,0 +1,83 @@
+"""What a middleware sets on a request comes to the routes after it, with what was checked before."""
+
+from __future__ import annotations
+
+import pytest
+
+from casemate.audit.flow import analyse, discover
+
+_FASTAPI = """import os
+from fastapi import FastAPI, Request
+app = FastAPI()
+@app.middleware("http")
+async def before(request: Request, call_next):
+    t = request.headers["x-t"]
+    SET
+    return await call_next(request)
+@app.get("/a")
+def a(request: Request):
+    os.system(f"ls {WHAT}")
+"""
+_STARLETTE = """import os
+from fastapi import FastAPI, Request
+from starlette.middleware.base import BaseHTTPMiddleware
+class Before(BaseHTTPMiddleware):
+    async def dispatch(self, request, call_next):
+        t = request.headers["x-t"]
+        SET
+        return await call_next(request)
+app = FastAPI()
+app.add_middleware(Before)
+@app.get("/a")
+def a(request: Request):
+    os.system(f"ls {WHAT}")
+"""
+_DJANGO = """class Before:
+    def __init__(self, get_response):
+        self.get_response = get_response
+    def __call__(self, request):
+        t = request.headers["x-t"]
+        SET
+        return self.get_response(request)
+"""
+_OLD = """from django.utils.deprecation import MiddlewareMixin
+class Before(MiddlewareMixin):
+    def process_request(self, request):
+        t = request.headers["x-t"]
+        SET
+"""
+_VIEW = "import os\ndef show(request):\n    os.system(f'ls {WHAT}')\n"
+
+
+@pytest.mark.parametrize(
+    ("put", "what", "found"),
+    [
+        ("request.state.tenant = t", "request.state.tenant", 1),
+        ("request.state.tenant = int(t)", "request.state.tenant", 0),
+        ("request.state.tenant = 'x'", "request.state.tenant", 0),
+        ("request.state.tenant = t if t in ('a', 'b') else 'a'", "request.state.tenant", 0),
+        ("request.state.tenant = t", "request.state.other", 0),
+        ("request.state.user = find(t)", "request.state.user.name", 0),
+    ],
+)
+@pytest.mark.parametrize("code", [_FASTAPI, _STARLETTE])
+def test_what_a_middleware_sets(code: str, put: str, what: str, found: int) -> None:
+    files = {"app.py": code.replace("SET", put).replace("WHAT", what)}
+    assert [e.weakness for e in analyse(files, discover(files)).flows] == ["command"] * found
+
+
+@pytest.mark.parametrize(
+    ("put", "what", "found"),
+    [
+        ("request.tenant = t", "request.tenant", 1),
+        ("request.tenant = 'x'", "request.tenant", 0),
+        ("request.tenant = t", "request.other", 0),
+    ],
+)
+@pytest.mark.parametrize("code", [_DJANGO, _OLD])
+def test_what_a_middleware_of_another_file_sets(code, put, what, found) -> None:
+    files = {
+        "a/views.py": _VIEW.replace("WHAT", what),
+        "core/middleware.py": code.replace("SET", put),
+    }
+    assert [e.weakness for e in analyse(files, discover(files)).flows] == ["command"] * found
