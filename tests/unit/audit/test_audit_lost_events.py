@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.unit.audit.test_audit_ordinary import told
 
+from casemate.audit.auditing import applications_of
+from casemate.audit.code.reading import Code
+from casemate.audit.rule import Subject
+from casemate.audit.rules.all import RULES
 from casemate.audit.rules.examples import Files, function, resource, service
+from casemate.audit.workspace import Workspace
 
 _QUEUE = "Jobs:\n  Type: AWS::SQS::Queue\n  Properties: {%s}"
 _READ = "Type: SQS\nProperties: {Queue: !GetAtt Jobs.Arn}"
@@ -96,6 +103,54 @@ _BROKER = (
 )
 def test_deliveries_of_knative(files: Files, found: int) -> None:
     assert told(files, "KN-007") == found
+
+
+def told_in_all(files: Files, rule: str) -> int:
+    workspace = Workspace.of(dict(files))
+    code = Code(workspace)
+    [check] = [each.check for each in RULES if each.id == rule]
+    return sum(len(list(check(Subject(a, workspace, code)))) for a in applications_of(workspace))
+
+
+_KEPT = "delivery: {deadLetterSink: {ref: {kind: Service, name: parked}}}"
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        (f"clusterDefault: {{brokerClass: MT, {_KEPT}}}", 0),
+        ("clusterDefault: {brokerClass: MT}", 2),
+        (f"clusterDefault: {{{_KEPT}}}\nnamespaceDefaults: {{shop: {{brokerClass: MT}}}}", 2),
+        (f"namespaceDefaults: {{shop: {{{_KEPT}}}}}", 0),
+        (f"namespaceDefaults: {{other: {{{_KEPT}}}}}", 2),
+        ("[", 2),
+    ],
+)
+@pytest.mark.parametrize("by_operator", [False, True])
+def test_defaults_of_brokers_in_the_same_folder(config: str, found: int, by_operator) -> None:
+    files = delivered("Trigger", "  broker: default\n", _BROKER + "  config: {}\n")
+    files = {k: v.replace("{name: a}", "{name: a, namespace: shop}") for k, v in files.items()}
+    files = {
+        k: v.replace("metadata: {name: default}", "metadata: {name: default, namespace: shop}")
+        for k, v in files.items()
+    }
+    data = {"default-br-config": config}
+    if by_operator:
+        head = {"apiVersion": "operator.knative.dev/v1beta1", "kind": "KnativeEventing"}
+        data = {"spec": {"config": {"br-defaults": data}}}
+    else:
+        head = {"apiVersion": "v1", "kind": "ConfigMap"}
+        data = {"data": data}
+    files["defaults.json"] = json.dumps(head | {"metadata": {"name": "a"}} | data)
+    assert told_in_all(files, "KN-007") == found
+    moved = {f"other/{k}" if k == "defaults.json" else k: v for k, v in files.items()}
+    assert told_in_all(moved, "KN-007") == 2
+
+
+def test_a_broker_in_another_file_of_the_folder() -> None:
+    files = delivered("Trigger", "  broker: default\n")
+    assert told_in_all(files | {"broker.yaml": _BROKER + _SINK}, "KN-007") == 0
+    assert told_in_all(files | {"broker.yaml": _BROKER + "  config: {}\n"}, "KN-007") == 2
 
 
 @pytest.mark.parametrize(

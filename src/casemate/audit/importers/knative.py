@@ -10,10 +10,10 @@ import msgspec
 from casemate.audit.documents import Map, place_of
 from casemate.audit.importers.aws.resource import at, listed, number, text
 from casemate.audit.importers.code_files import CodeFiles
+from casemate.audit.importers.knative_deliveries import deliveries, is_delivering
 from casemate.audit.importers.port import Source
 from casemate.audit.model import (
     Application,
-    Asset,
     Function,
     Place,
     Platform,
@@ -36,7 +36,7 @@ class Knative:
     def recognises(self, source: Source) -> bool:
         """Tell whether any document is a service, or it is the file of a function."""
         return any(
-            _is_service(each) or _is_func(each) or _is_delivering(each) for each in source.documents
+            _is_service(each) or _is_func(each) or is_delivering(each) for each in source.documents
         )
 
     def inner(self, source: Source, workspace: Workspace) -> Iterable[str]:
@@ -64,39 +64,8 @@ class Knative:
                     else ()
                 )
             ),
-            assets=tuple(_delivering(each) for each in source.documents if _is_delivering(each)),
+            assets=tuple(deliveries(source, workspace)),
         )
-
-
-_DELIVERING = {
-    "Trigger": "eventing.knative.dev/",
-    "Broker": "eventing.knative.dev/",
-    "Subscription": "messaging.knative.dev/",
-}
-
-
-def _is_delivering(document: Any) -> bool:
-    """Tell whether a document delivers events to services."""
-    if not isinstance(document, Map):
-        return False
-    api = _DELIVERING.get(text(document.get("kind")))
-    return api is not None and text(document.get("apiVersion")).startswith(api)
-
-
-def _delivering(document: Map) -> Asset:
-    """Return a trigger, a broker or a subscription, and where what fails goes."""
-    metadata = document.get("metadata")
-    return Asset(
-        kind="delivery",
-        name=text(at(metadata, "name")),
-        type=text(document.get("kind")),
-        settings={
-            "broker": text(at(document, "spec", "broker")),
-            "namespace": text(at(metadata, "namespace")),
-            "dead_letters": at(document, "spec", "delivery", "deadLetterSink") is not None,
-        },
-        place=place_of(metadata, "name", Place(document.file, document.line)),
-    )
 
 
 def _is_service(document: Any) -> bool:

@@ -75,18 +75,22 @@ def _open(f: Function) -> str | None:
 
 def _undelivered(subject: Subject) -> Iterator[Hit]:
     """Find deliveries of Knative whose failed events go nowhere."""
-    found = [a for a in subject.application.of_kind("delivery") if a.type in _DELIVERIES]
-    kept = {(a.settings["namespace"], a.name) for a in found if a.settings["dead_letters"]}
-    brokers = {(a.settings["namespace"], a.name) for a in found if a.type == "Broker"}
+    application = subject.application
+    found = list(application.of_kind("delivery"))
+    brokers = {
+        (a.settings["namespace"], a.name): a.settings["dead_letters"]
+        for a in (*found, *application.of_kind("delivery-beside"))
+        if a.type == "Broker"
+    }
+    defaults = {a.name: a.settings["dead_letters"] for a in application.of_kind("delivery-default")}
     for a in found:
-        of = (a.settings["namespace"], a.settings["broker"])
-        if a.settings["dead_letters"] or (a.type == "Trigger" and of in kept & brokers):
+        namespace = a.settings["namespace"]
+        default = defaults.get(namespace, defaults.get("", False))
+        of_broker = brokers.get((namespace, a.settings["broker"]), default)
+        if a.settings["dead_letters"] or (a.type == "Trigger" and of_broker):
             continue
         text_ = f"{a.type} {a.name}: events that keep failing are lost: it has no dead-letter sink"
         yield Hit(place=a.place, text=text_, subject=f"{a.type} {a.name}")
-
-
-_DELIVERIES = ("Trigger", "Broker", "Subscription")
 
 
 def _gateway(subject: Subject) -> Iterator[Hit]:
@@ -312,7 +316,8 @@ RULES = (
         _S.LOW,
         "Knative tries an event a few times and then drops it. Events that fail because of an "
         "attacker, or because of a bug of yours, are gone.",
-        "Set delivery.deadLetterSink of the trigger, or of its broker, and watch what arrives.",
+        "Set delivery.deadLetterSink of the trigger, of its broker, or of the cluster's default "
+        "(config-br-defaults), and watch what arrives.",
         _undelivered,
         _delivered(""),
         _delivered(
