@@ -171,8 +171,9 @@ def applications_of(workspace: Workspace) -> Iterator[Application]:
         if source.file in inner:
             continue
         for application in _imported(importer, source, workspace):
-            # What code runs in containers is not told by their manifests.
-            found = found or application.platform is not Platform.KUBERNETES
+            # What code runs in containers is not told by their manifests, nor by what leads there.
+            leads = application.platform is Platform.KNATIVE and not application.functions
+            found = found or not (leads or application.platform is Platform.KUBERNETES)
             yield application
     yield from applications_of_code(workspace, alone=not found)
 

@@ -153,6 +153,12 @@ def test_a_broker_in_another_file_of_the_folder() -> None:
     assert told_in_all(files | {"broker.yaml": _BROKER + "  config: {}\n"}, "KN-007") == 2
 
 
+def test_code_beside_a_broker_is_audited() -> None:
+    code = "import os\nfrom flask import Flask, request\napp = Flask(__name__)\n"
+    code += "@app.get('/')\ndef a():\n    os.system(request.args['a'])\n"
+    assert told_in_all({"broker.yaml": _BROKER + "  config: {}\n", "app.py": code}, "DF-002") == 1
+
+
 @pytest.mark.parametrize(
     ("options", "found"),
     [("--trigger-topic=a", 1), ("--trigger-topic=a --retry", 0), ("--trigger-http", 0)],
