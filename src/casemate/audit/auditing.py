@@ -116,7 +116,7 @@ def _audited(path: Path, options: Options | None) -> Report:
     past = Past(workspace, commits=options.commits, since=options.since)
     found = list(_findings(applications, rules, workspace, code, options.today, past))
     acceptance = Acceptance(workspace, options.today, options.baseline)
-    kept, accepted = acceptance.split(numbered(followed(_sorted(found))))
+    kept, accepted = acceptance.split(numbered(followed(_sorted(found), code.commands)))
     if options.files is not None:
         kept = [f for f in kept if f.place.file in options.files or f.rule in _BY_PAST]
     privileges = tuple(_privileges(applications, workspace, code))

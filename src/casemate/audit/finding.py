@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum
 
 import msgspec
@@ -126,10 +126,13 @@ FOLLOWED = {
 `--fix` mends are told beside it (`PY-013`)."""
 
 
-def followed(findings: Iterable[Finding]) -> list[Finding]:
+def followed(
+    findings: Iterable[Finding], commands: Mapping[tuple[str, int], bool]
+) -> list[Finding]:
     """Return findings without those that say less of a line than another says of it.
 
-    What only sees a call is left out where data was followed to it and that is no milder.
+    What only sees a call is left out where data was followed to it and that is no milder, and of
+    the command lines that it sees those of which all was checked before.
     """
     told = list(findings)
     known = {
@@ -142,6 +145,7 @@ def followed(findings: Iterable[Finding]) -> list[Finding]:
         for each in told
         if known.get((FOLLOWED.get(each.rule, ""), each.place.file, each.place.line), -1)
         < each.severity.rank
+        and not (each.rule == "JS-004" and commands.get((each.place.file, each.place.line), False))
     ]
 
 

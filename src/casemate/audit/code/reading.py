@@ -115,6 +115,8 @@ class Code:
         self._python: dict[str, PythonFile | None] = {}
         self._made: dict[tuple[str, str], object] = {}
         self._every: frozenset[str] | None = None
+        self.commands: dict[tuple[str, int], bool] = {}
+        """Lines of command lines in JavaScript, and whether all in them was checked before."""
 
     @property
     def files(self) -> Set[str]:

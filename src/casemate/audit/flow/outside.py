@@ -168,6 +168,9 @@ def checked(
         taints = contexts.harmful(row.weakness, value, state, reader.kinds)
         if taints:
             reader.report(row.weakness, name, taints, node, row.confidence)
+        if row.weakness == "command":
+            whole = not taints and contexts.is_checked(value, state, reader.kinds)
+            reader.looked(node, checked=whole)
     if not rows:
         guessed(reader, name, given, state, node)
     return bool(rows)

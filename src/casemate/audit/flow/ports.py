@@ -200,6 +200,10 @@ class Reader(Protocol):
         """Count a step; `SpentError` when none is left."""
         ...
 
+    def looked(self, node: ast.AST, *, checked: bool) -> None:
+        """Tell of a command line, and whether all in it is written out or was checked."""
+        ...
+
     def unresolved(self, node: ast.AST, what: str) -> None:
         """Tell that something was not looked at."""
         ...

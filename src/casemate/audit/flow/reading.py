@@ -288,6 +288,10 @@ class CodeReader:
         if self.entry is not None:
             self._report.flow(self.entry, weakness, call, taints, self.place(node), confidence)
 
+    def looked(self, node: ast.AST, *, checked: bool) -> None:
+        """Tell of a command line, and whether all in it is written out or was checked."""
+        self._report.looked(self.place(node), checked=checked)
+
     def choice(self, weakness: str, call: str, node: ast.AST, confidence: str) -> None:
         """Tell of what the code itself has chosen badly, whatever the data."""
         if self.entry is not None:

@@ -20,6 +20,7 @@ class Report:
         self.kinds: list[str] = []
         self._flows: dict[tuple[object, ...], Flow] = {}
         self._problems: dict[Unresolved, None] = {}
+        self._commands: dict[Place, bool] = {}
 
     def source(self, source: Source) -> int:
         """Return the number of a source."""
@@ -70,6 +71,10 @@ class Report:
             )
         )
 
+    def looked(self, place: Place, *, checked: bool) -> None:
+        """Take a command line, and whether all in it is written out or was checked."""
+        self._commands[place] = checked and self._commands.get(place, True)
+
     def choice(self, entry: Entry, weakness: str, call: str, place: Place, confidence: str) -> None:
         """Take what the code itself chose badly: it is its own source."""
         source = Source(kind="code", what=call[-160:], place=place)
@@ -104,7 +109,8 @@ class Report:
         problems = sorted(
             self._problems, key=lambda p: (p.place.path, p.place.line, p.place.column, p.what)
         )
-        return Analysis(flows=tuple(flows), unresolved=tuple(problems))
+        commands = tuple(self._commands.items())
+        return Analysis(flows=tuple(flows), unresolved=tuple(problems), commands=commands)
 
 
 def _steps(taint: Taint) -> tuple[Step, ...]:

@@ -96,3 +96,5 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 
     flows: tuple[Flow, ...]
     unresolved: tuple[Unresolved, ...]
+    commands: tuple[tuple[Place, bool], ...] = ()
+    """Command lines, and whether every part is written out or was checked wherever it came from."""

@@ -284,6 +284,14 @@ class Reader:
         """Tell that something was not looked at."""
         self._report.unresolved(self.place(node), what)
 
+    def looked(self, node: Node, *, checked: bool) -> None:
+        """Tell of a command line, and whether all in it is written out or was checked.
+
+        Whether others call a function with what nobody has checked is not known: only what the
+        function of an entry does itself counts.
+        """
+        self._report.looked(self.place(node), checked=checked and len(self.stack) <= 1)
+
     def report(
         self, weakness: str, call: str, taints: Taints, node: Node, confidence: str = "high"
     ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.rules import plain_passwords
+from casemate.audit.rules.checked_commands import unchecked
 from casemate.audit.rules.looks import EVENTS, argument, is_value
 from casemate.audit.rules.signed_data import signed_reads
 from casemate.audit.syntax import walk
@@ -102,7 +103,11 @@ def evaluated(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 
 def shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find command lines that are made while they run."""
+    """Find command lines that are made while they run, of what nobody has checked."""
+    yield from unchecked(file, list(_shell(file)))
+
+
+def _shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     for call, name in file.calls():
         first = call.args[0] if call.args else None
         fixed = isinstance(first, ast.Constant) or first is None

@@ -36,6 +36,8 @@ SUFFIXES = tuple(f".{each}" for each in ENDINGS)
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 MAX_FOLLOWED = 30.0
 """Seconds of processor time in which data is followed; what was not looked at then is told."""
+_CUT = "analysed"
+"""What was not read to its end is told with this word."""
 MAX_LOOKED = 20.0
 """Seconds of processor time in which syntax is looked at for rules."""
 LOOKS = {
@@ -130,6 +132,16 @@ class Scripts:
             self._done[key] = Analysis(flows=(), unresolved=())
             self._faults[key] = error
         self.spent += thread_time() - began
+        self._take(part, self._done[key])
+
+    def _take(self, part: ScriptPart, analysis: Analysis) -> None:
+        """Remember which command lines are of checked data alone, if everything was read."""
+        whole = not any(_CUT in each.what for each in analysis.unresolved)
+        known = self._subject.code.commands
+        for at, is_checked in analysis.commands:
+            place = part.place(at)
+            line = place.file, place.line
+            known[line] = is_checked and whole and known.get(line, True)
 
     def files(self) -> Iterator[tuple[Function, Place, str, Looked]]:
         """Yield each file: whose it is, where it begins, its text and what there is in it."""

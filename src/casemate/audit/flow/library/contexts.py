@@ -61,6 +61,17 @@ def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Tain
     return few(found)
 
 
+def is_checked(value: Value, state: State, kinds: list[str]) -> bool:
+    """Tell whether all in a text is written out or comes from outside for certain, some of it so.
+
+    If nothing in it does harm, it was checked: nothing else is in it.
+    """
+    parts = [part for option in options(value) for part in parts_of(option, state)]
+    taints = [taint for part in parts if not isinstance(part, str) for taint in part]
+    sure = all(not t.doubt and kinds[t.source] not in (RANDOM, STORED) for t in taints)
+    return bool(taints) and sure and all(isinstance(part, str) or part for part in parts)
+
+
 _UPLOAD = ".files["
 
 
