@@ -34,7 +34,7 @@ from casemate.model.errors import CasemateError
 
 _TEMPLATES = ("yaml", "yml", "json", "template", "toml")
 _SIGNS = (
-    *("AWS::", "planned_values", "resource_changes", "functions:", '"functions"'),
+    *("AWS::", "planned_values", "resource_changes", "root_module", "functions:", '"functions"'),
     *("serving.knative.dev", "eventing.knative.dev", "messaging.knative.dev", "specVersion"),
 )
 _FAULTS = (

@@ -109,8 +109,12 @@ class Report:
         problems = sorted(
             self._problems, key=lambda p: (p.place.path, p.place.line, p.place.column, p.what)
         )
-        commands = tuple(self._commands.items())
+        commands = tuple(sorted(self._commands.items(), key=lambda at: _sorted_by(at[0])))
         return Analysis(flows=tuple(flows), unresolved=tuple(problems), commands=commands)
+
+
+def _sorted_by(place: Place) -> tuple[str, int, int]:
+    return place.path, place.line, place.column
 
 
 def _steps(taint: Taint) -> tuple[Step, ...]:

@@ -95,7 +95,7 @@ def _undelivered(subject: Subject) -> Iterator[Hit]:
 
 def _gateway(subject: Subject) -> Iterator[Hit]:
     gateway = subject.application.settings.get("gateway") or ""
-    if re.match(r"http://(?!127\.|localhost|0\.0\.0\.0|gateway\b|\$)", gateway):
+    if re.match(r"http://(?!127\.|localhost|0\.0\.0\.0|gateway(?:[:/]|$)|\$)", gateway):
         yield Hit(
             place=subject.application.place,
             text=f"the password goes to {gateway[:80]} without encryption",
