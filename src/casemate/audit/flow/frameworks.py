@@ -430,7 +430,7 @@ def discover(trees: Mapping[str, ast.Module], paths: Mapping[str, str]) -> list[
         for node in tree.body:
             if isinstance(node, Definition):
                 found += _of_function(path, node)
-            elif isinstance(node, ast.ClassDef) and (_is_handler_class(node) or _before_views(node)):
+            elif isinstance(node, ast.ClassDef) and _is_called(node):
                 found.append(Entry(path=path, name=node.name, event="http", shape="route"))
             elif isinstance(node, ast.ClassDef):
                 found += _of_knative(path, node)
@@ -511,6 +511,10 @@ def _marks(decorator: ast.expr) -> bool:
 
 def _is_handler_class(node: ast.ClassDef) -> bool:
     return any(ast.unparse(base).rpartition(".")[2].endswith(_HANDLERS) for base in node.bases)
+
+
+def _is_called(node: ast.ClassDef) -> bool:
+    return _is_handler_class(node) or bool(_before_views(node))
 
 
 def _adds(node: ast.stmt) -> bool:

@@ -25,7 +25,10 @@ _KINDS = {
     "express-promise-router": "express",
 }
 _METHODS = frozenset(
-    ("get", "post", "put", "patch", "delete", "del", "all", "use", "options", "head", "param", "on", "openapi")
+    (
+        *("get", "post", "put", "patch", "delete", "del", "all", "use", "options", "head", "param"),
+        *("on", "openapi"),
+    )
 )
 _GOOGLE = "@google-cloud/functions-framework"
 _FIREBASE = "firebase-functions"

@@ -20,9 +20,7 @@ _SECONDS = 2.0
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def unchecked(
-    file: PythonFile, found: list[tuple[ast.AST, str]]
-) -> Iterator[tuple[ast.AST, str]]:
+def unchecked(file: PythonFile, found: list[tuple[ast.AST, str]]) -> Iterator[tuple[ast.AST, str]]:
     """Yield what was found but for what is checked before."""
     holders = dict(_holders(file.tree, [node for node, _ in found])) if found else {}
     names = sorted(set(holders.values()))
