@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -38,6 +38,8 @@ class BuiltBundle:
     path: Path
     manifest: BundleManifest
     warnings: tuple[str, ...]
+    scripts: tuple[str, ...] = ()
+    """Names of console scripts of packages, which are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,12 +176,13 @@ def _build(job: _Job) -> BuiltBundle:
         path=job.out / digest,
         manifest=manifest,
         warnings=(*needed.warnings, *needed.layer.warnings),
+        scripts=needed.layer.scripts,
     )
 
 
 def _dependencies(job: _Job) -> _Dependencies:
     if job.spec.requirements is None:
-        nothing = Layer(files=(), packages=(), warnings=())
+        nothing = Layer(files=(), packages=(), warnings=(), scripts=())
         return _Dependencies(folder=None, layer=nothing, lock_sha256=None, vendored=(), warnings=())
     steps = job.work / "steps"
     steps.mkdir(mode=0o700)
@@ -254,9 +257,4 @@ def default_cache(environ: Mapping[str, str]) -> Path:
 
 
 def _with_warning(built: BuiltBundle, warning: str) -> BuiltBundle:
-    return BuiltBundle(
-        digest=built.digest,
-        path=built.path,
-        manifest=built.manifest,
-        warnings=(warning, *built.warnings),
-    )
+    return replace(built, warnings=(warning, *built.warnings))

@@ -3,8 +3,9 @@
 Nothing of a package is ever executed: only wheels are taken (`--only-binary :all:`), each checked
 against the lock (`--require-hashes`) and looked into before it is unpacked. Left out of the result,
 and said: what would run code when Python starts (`.pth` files, `sitecustomize`, `usercustomize`;
-the runner does not process them either) and data outside of packages. Left out without a word:
-console scripts (`bin/`, no function starts a program), compiled files and uv's notes.
+the runner does not process them either), data outside of packages, and console scripts (`bin/`, no
+function starts a program; most packages have some, so that is no warning). Left out without a word:
+compiled files and uv's notes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from casemate.build.errors import DependencyError, SourceTreeError
 from casemate.build.indexes import BuildIndexes
@@ -48,10 +50,17 @@ _SYSTEM_FOLDERS = frozenset(
 _UV_NOTES = {"uv_cache.json", "uv_build.json"}
 
 
-def install(
-    lock: Lock, project_root: Path, session: UvSession
-) -> tuple[Path, tuple[LockedPackage, ...], tuple[str, ...]]:
-    """Install a lock into `<work>/deps`; return that folder, its packages and warnings.
+class Reduced(NamedTuple):
+    """What an installed tree is, once only what runs is left of it."""
+
+    packages: tuple[LockedPackage, ...]
+    warnings: tuple[str, ...]
+    scripts: tuple[str, ...]
+    """Names of the console scripts that were left out."""
+
+
+def install(lock: Lock, project_root: Path, session: UvSession) -> tuple[Path, Reduced]:
+    """Install a lock into `<work>/deps`; return that folder, and what it is.
 
     Raises a DependencyError or IndexUnavailableError.
     """
@@ -78,18 +87,18 @@ def install(
             served=at,
         )
     try:
-        packages, warnings = reduce_tree(target)
+        reduced = reduce_tree(target)
     except SourceTreeError as error:
         raise DependencyError(
             f"A dependency cannot become part of a bundle. {error.message}",
             next_step="Use another version or package.",
         ) from error
     normalise_modes(target)
-    return target, packages, warnings
+    return target, reduced
 
 
-def reduce_tree(target: Path) -> tuple[tuple[LockedPackage, ...], tuple[str, ...]]:
-    """Remove what does not run from an installed tree; return its packages and warnings.
+def reduce_tree(target: Path) -> Reduced:
+    """Remove what does not run from an installed tree; return what it is then.
 
     Raises SourceTreeError for links and names that a bundle may not hold.
     """
@@ -111,7 +120,8 @@ def reduce_tree(target: Path) -> tuple[tuple[LockedPackage, ...], tuple[str, ...
         if re.fullmatch(r"[^/]+\.dist-info/RECORD", path):
             _rewrite_record(target / path, present)
     _remove_empty(target)
-    return _packages(target, paths), tuple(warnings)
+    names = tuple(path.removeprefix("bin/") for path in scripts)
+    return Reduced(_packages(target, paths), tuple(warnings), names)
 
 
 def _take(paths: list[str], chosen: Callable[[str], bool]) -> list[str]:

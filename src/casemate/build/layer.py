@@ -37,7 +37,7 @@ from casemate.build.uv_process import UvSession
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.bundle import BundleFile, LockedPackage
 
-_FORMAT = 2
+_FORMAT = 3
 _INDEX = "layer.json"
 
 
@@ -47,6 +47,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[BundleFile, ...]
     packages: tuple[LockedPackage, ...]
     warnings: tuple[str, ...]
+    scripts: tuple[str, ...]
+    """Names of the console scripts that were left out."""
 
 
 def dependencies(
@@ -121,8 +123,8 @@ def _make(
     progress: Callable[[str], None],
 ) -> Layer:
     progress("Installing the dependencies")
-    installed, packages, warnings = install(lock, project_root, session)
-    progress(f"Compiling {len(packages)} package(s)")
+    installed, reduced = install(lock, project_root, session)
+    progress(f"Compiling {len(reduced.packages)} package(s)")
     files = sorted(path for path, _ in walk_files(installed, max_files=MAX_SOURCE_FILES))
     hashed = tuple(hash_file(installed, path) for path in files)
     # What a package ships but cannot be compiled (templates, tests of parsers) is left as it is.
@@ -130,8 +132,9 @@ def _make(
     normalise_modes(installed)
     layer = Layer(
         files=tuple(sorted((*hashed, *compiled), key=lambda f: f.path)),
-        packages=packages,
-        warnings=warnings,
+        packages=reduced.packages,
+        warnings=reduced.warnings,
+        scripts=reduced.scripts,
     )
     (staging / "layer").mkdir(mode=0o700)
     shutil.move(installed, staging / "layer" / "deps")

@@ -40,7 +40,7 @@ def installed(tmp_path: Path, make_wheel: MakeWheel) -> Path:
 
 
 def test_what_does_not_run_is_left_out_and_said_so(installed: Path) -> None:
-    packages, warnings = reduce_tree(installed)
+    packages, warnings, scripts = reduce_tree(installed)
     assert packages == (LockedPackage(name="some-package", version="1.0+local"),)
     info = "Some_Package-1.0+local.dist-info"
     left = {p.relative_to(installed).as_posix() for p in installed.rglob("*")}
@@ -48,10 +48,11 @@ def test_what_does_not_run_is_left_out_and_said_so(installed: Path) -> None:
         *("some", "some/__init__.py", "some/nested.pth"),
         *(info, f"{info}/METADATA", f"{info}/WHEEL", f"{info}/RECORD"),
     }
-    # Most packages have console scripts, which nothing could start: that is not worth a word.
     (warning,) = warnings
     assert "start.pth" in warning
+    # Most packages have console scripts, which nothing could start: that is said, and no warning.
     assert "bin/" not in warning
+    assert scripts == ("deep/tool", "tool")
     record = (installed / info / "RECORD").read_text().splitlines()
     assert [row.split(",")[0] for row in record] == sorted(
         p for p in left if (installed / p).is_file()

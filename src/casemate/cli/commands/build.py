@@ -9,7 +9,7 @@ import typer
 
 from casemate.cli.building import Workspace, total_size
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
-from casemate.cli.terminal import print_json, print_table
+from casemate.cli.terminal import DIM, note, print_json, print_table
 from casemate.cli.text import size
 
 app = new_app()
@@ -54,6 +54,7 @@ def build(
                         "python": bundle.manifest.function.python,
                         "packages": bundle.manifest.packages,
                         "warnings": bundle.warnings,
+                        "left_out": bundle.scripts,
                     }
                     for bundle in bundles
                 ],
@@ -75,3 +76,5 @@ def build(
         empty="There is nothing to build.",
         below=("digest", "packages"),
     )
+    if scripts := sorted({name for bundle in bundles for name in bundle.scripts}):
+        note(f"Left out console scripts, which nothing can start: {', '.join(scripts)}.", DIM)
