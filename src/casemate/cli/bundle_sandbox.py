@@ -36,7 +36,14 @@ def command_in_sandbox(built: BuiltBundle, program: str, *, seconds: float) -> l
     )
 
 
-def run_program(built: BuiltBundle, program: str, *, given: bytes, seconds: float) -> Finished:
+def run_program(
+    built: BuiltBundle,
+    program: str,
+    *,
+    given: bytes,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
     """Run a program in Python beside a bundle to its end. Raises BuildTimeoutError."""
     from casemate.build.bubblewrap import run_step
 
@@ -45,7 +52,7 @@ def run_program(built: BuiltBundle, program: str, *, given: bytes, seconds: floa
         interpreter,
         [*_python(interpreter), "-c", program],
         mounts=[*_runner(), *_of_bundle(built)],
-        environment=_ENVIRONMENT,
+        environment={**_ENVIRONMENT, **(environment or {})},
         folder="/",
         network=False,
         timeout=seconds,

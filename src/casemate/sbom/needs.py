@@ -7,18 +7,20 @@ package that is needed declares it, and none of their files imports it or holds 
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
+from casemate.import_statements import imported
 from casemate.model.bundle import BundleManifest
 from casemate.sbom.distributions import distributions, needed, owners
 from casemate.sbom.environment import environment_of
-from casemate.sbom.imports import Imports, imports_of
+from casemate.sbom.imports import Imports, imports_of, parsed
 
 _DEPS = "deps/"
 _MODULE = re.compile(r"(?P<name>[^.]+)(?:\.[A-Za-z0-9_-]+)?\.(?:py|so|pyd)\Z")
@@ -114,6 +116,17 @@ def needs(bundle: Path, manifest: BundleManifest) -> Needs:
     )
 
 
+def owners_of_modules(bundle: Path, manifest: BundleManifest) -> Callable[[str], frozenset[str]]:
+    """Return what tells whose module a dotted name is; a shared folder is several packages'."""
+    modules, own = _modules(owners(bundle, manifest)), _own_modules(manifest)
+
+    def whose(module: str) -> frozenset[str]:
+        mine = module.partition(".")[0] in own
+        return frozenset() if mine else frozenset(_owners_of(module, modules))
+
+    return whose
+
+
 def _spread(
     begin: Iterable[str],
     edges: Mapping[str, list[str]],
@@ -199,13 +212,7 @@ def _named(
     left = {name: tops for name, tops in candidates.items() if name not in found and tops}
     if not left:
         return found
-    patterns = {
-        name: re.compile(
-            rb"(?:\bimport|\bfrom|,)[ \t]+(?:%b)\b|[\"'](?:%b)[\"'.]"
-            % ((b"|".join(re.escape(top.encode()) for top in tops),) * 2)
-        )
-        for name, tops in left.items()
-    }
+    patterns = {name: _pattern(tops) for name, tops in left.items()}
     scanned = 0
     for file in manifest.files:
         owner = owned.get(file.path, ("", ""))[0]
@@ -217,8 +224,42 @@ def _named(
             return found | {name: {owner} for name in left}
         if owner in looked:
             continue
-        data = (bundle / file.path).read_bytes()
-        for name, pattern in patterns.items():
-            if pattern.search(data):
+        path = bundle / file.path
+        data = path.read_bytes()
+        maybe = [name for name, pattern in patterns.items() if pattern.search(data)]
+        if not maybe:
+            continue
+        said = _said(path)
+        for name in maybe:
+            if said is None or patterns[name].search(said):
                 found.setdefault(name, set()).add(owner)
     return found
+
+
+def _pattern(tops: Iterable[str]) -> re.Pattern[bytes]:
+    """Return what finds modules in source text: imported, or as a text or the beginning of one."""
+    either = b"|".join(re.escape(top.encode()) for top in tops)
+    return re.compile(rb"(?:\bimport|\bfrom|,)[ \t]+(?:%b)\b|[\"'](?:%b)[\"'.]" % (either, either))
+
+
+def _said(path: Path) -> bytes | None:
+    """Return the imports and texts of a source file, without comments and what documents it.
+
+    "Errors from requests" in those is no import. None: it cannot be read.
+    """
+    tree = parsed(path)
+    if tree is None:
+        return None
+    prose = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            lines += [f"import {name}" for name in imported(node)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in prose:
+                lines.append(f"'{node.value}'")
+    return "\n".join(lines).encode("utf-8", "surrogatepass")

@@ -108,6 +108,24 @@ def test_what_a_needed_package_may_import_is_optional(tmp_path: Path, text: str)
     assert (one.standing, one.by) == (Standing.OPTIONAL, ("direct",))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'def f():\n    """Tell errors from extra_one requests, extra_one too."""\n',
+        "# import extra_one, 'extra_one'\n",
+        "from . import extra_one\n",
+        "def f():\n    return 1\n'extra_one'\n",
+    ],
+)
+def test_what_a_needed_package_only_says_in_prose_is_unused(tmp_path: Path, text: str) -> None:
+    assert standing(tmp_path, "import direct\n", deps=text)["extra-one"] is Standing.UNUSED
+
+
+@pytest.mark.parametrize("text", ["exec('import extra_one')\n", "print 'extra_one'\n"])
+def test_code_in_a_text_and_what_cannot_be_read_counts(tmp_path: Path, text: str) -> None:
+    assert standing(tmp_path, "import direct\n", deps=text)["extra-one"] is Standing.OPTIONAL
+
+
 def test_packages_of_one_namespace_are_told_apart_and_kept_where_they_are_not(
     tmp_path: Path,
 ) -> None:

@@ -13,11 +13,21 @@ from casemate.cli.building import Workspace
 from casemate.cli.credentials import choose
 from casemate.cli.errors import CommandError
 from casemate.cli.evidence import evidence_of
+from casemate.cli.import_times import NOT_MEASURED, ImportTimes, import_times
 from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, YesOption, command, new_app
 from casemate.cli.pruning import Pruning
 from casemate.cli.replaying import Replayed, require_alike
-from casemate.cli.terminal import DIM, GREEN, YELLOW, note, print_json, print_line, print_table
+from casemate.cli.terminal import (
+    DIM,
+    GREEN,
+    YELLOW,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    progress,
+)
 from casemate.cli.text import size
 from casemate.cli.update_report import print_replayed
 from casemate.model.errors import CasemateError
@@ -55,6 +65,14 @@ class _Looked(NamedTuple):
     reach: dict[str, Found]
     """By id, where the advisory names functions: whether the code comes to these."""
     licences: tuple[PackageLicence, ...] = ()
+    times: ImportTimes = NOT_MEASURED
+
+    def imported(self, package: str) -> str:
+        """Return how long a package's own modules take when the handler is imported."""
+        if self.times.why:
+            return "?"
+        took = self.times.packages.get(package)
+        return "-" if took is None else f"{took / 1000:.1f} ms"
 
     def licence(self, package: str) -> str:
         """Return what a package states of its licence on one line."""
@@ -86,14 +104,18 @@ def ls(
     vulnerability names functions, the list says whether the code reaches them: `reached`,
     `unreached`, `unknown`. With --live it also says what the node has seen loaded: when the handler
     was imported, and by one call in sixteen.
+
+    `import` is how long a package's own modules take when the handler is imported: that is saved
+    without it. It is measured once, in a sandbox without network and files.
     """
-    looked = _look(Workspace(manifest, functions or ()), live=live)
+    workspace = Workspace(manifest, functions or ())
+    looked = [_measured(one, workspace) for one in _look(workspace, live=live)]
     if json:
         print_json([_plain(one) for one in looked])
         return
     print_table(
         (
-            *("function", "package", "version", "size", "is"),
+            *("function", "package", "version", "size", "import", "is"),
             *("by", "seen", "vulnerabilities", "licence"),
         ),
         [
@@ -102,6 +124,7 @@ def ls(
                 need.name,
                 need.version,
                 size(need.size),
+                one.imported(need.name),
                 need.standing.value,
                 ", ".join(need.by[:3]) + (" ..." if len(need.by) > 3 else ""),
                 _seen(one.evidence, need),
@@ -124,6 +147,8 @@ def _tell(looked: Sequence[_Looked]) -> None:
             note(f"{one.name} imports what is only known when it runs: {places}", YELLOW)
         for path in one.needs.unread[:5]:
             note(f"{one.name}: {path} could not be read as Python", YELLOW)
+        if one.times.why:
+            note(f"{one.name}: how long its import takes is not known: {one.times.why}", YELLOW)
         idle = [need for need in one.needs.packages if need.standing.value == "unused"]
         if idle:
             total = size(sum(need.size for need in idle))
@@ -147,6 +172,18 @@ def _look(workspace: Workspace, *, live: bool) -> list[_Looked]:
         licences = bundle_licences(built.path, built.manifest)
         found.append(_Looked(name, built, listed, seen, _holes(judged), reach, licences))
     return found
+
+
+def _measured(one: _Looked, workspace: Workspace) -> _Looked:
+    """Add how long the handler's import takes, where it may import packages."""
+    from casemate.sbom.needs import owners_of_modules
+
+    if not one.needs.packages:
+        return one
+    (spec,) = (each for each in workspace.chosen if each.name == one.name.function)
+    whose = owners_of_modules(one.built.path, one.built.manifest)
+    with progress(f"Importing {one.name} in the sandbox"):
+        return one._replace(times=import_times(spec, one.built, whose))
 
 
 def _reach(
@@ -202,6 +239,7 @@ def _plain(one: _Looked) -> dict[str, object]:
         "holes": one.holes,
         "reach": one.reach,
         "licences": one.licences,
+        "import_us": None if one.times.why else one.times.packages,
     }
 
 
