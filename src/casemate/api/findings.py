@@ -37,6 +37,8 @@ performs = Performers()
 @performs(ListFindings)
 async def _list(wanted: ListFindings, call: Call) -> FindingPage:
     page = await call.service.monitor.findings(wanted)
+    if wanted.rule is not None and wanted.before is None and not page.findings:
+        await _require_rule(wanted.rule, call)  # nothing found by no rule would be believed
     return replace(page, findings=tuple(_with_node(each, call) for each in page.findings))
 
 
@@ -64,6 +66,14 @@ async def _test(wanted: TestAlertChannel, call: Call) -> AlertTest:
     return AlertTest(channel=wanted.channel, problem=problem)
 
 
+async def _require_rule(name: str, call: Call) -> None:
+    """Raise NotFoundError unless the monitor has a rule of that name."""
+    if not await call.service.monitor.has_rule(name):
+        raise NotFoundError(
+            f"There is no rule {name}.", next_step="`casemate detect ls` shows the names."
+        )
+
+
 @performs(SilenceAlerts)
 async def _silence(wanted: SilenceAlerts, call: Call) -> None:
     if wanted.rule == NEVER_SILENT:
@@ -72,15 +82,10 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
             next_step="Silence the rules whose findings are known, each by its name.",
         )
     try:
-        known = await call.service.monitor.has_rule(wanted.rule)
+        await _require_rule(wanted.rule, call)
     except MonitorUnavailableError:
         if wanted.seconds:
-            raise
-        known = True  # to end a silence hides nothing, whatever its name
-    if not known:
-        raise NotFoundError(
-            f"There is no rule {wanted.rule}.", next_step="`casemate detect ls` shows the names."
-        )
+            raise  # to end a silence hides nothing, whatever its name
     require_still()  # the monitor may be slow
     call.service.facts.happened(
         AlertsSilenced(

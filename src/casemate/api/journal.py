@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.decoding import decodable
+from casemate.model.errors import NotFoundError
 from casemate.operations import journal
 from casemate.operations.journal import (
     JournalEntry,
@@ -23,9 +25,19 @@ from casemate.operations.journal import (
     ShowJournalHead,
     VerifyJournal,
 )
+from casemate.recorder.ocsf import KINDS, MONITOR_KINDS, OWN_KINDS
 from casemate.recorder.protocol import MAX_TEXT, Query
 
 performs = Performers()
+_KINDS = frozenset(kind.__name__ for kind in (*KINDS, *MONITOR_KINDS, *OWN_KINDS))
+"""Of happenings, as `metadata.event_code` has them."""
+
+
+def _kinds_like(kind: str) -> str:
+    names = {each.lower(): each for each in _KINDS}
+    near = get_close_matches(kind.lower(), names, n=3, cutoff=0.5)
+    which = ", ".join(names[each] for each in near) or "Denial, SignedIn, VersionDeployed"
+    return f"Give a kind that there is, such as {which}."
 
 
 def _event(raw: bytes) -> dict[str, Any] | None:
@@ -64,6 +76,13 @@ async def _list(wanted: ListJournal, call: Call) -> JournalPage:
             most=wanted.limit,
         )
     )
+    whole = wanted.before is None and found.before is None
+    if whole and not found.entries and wanted.kind not in {None, *_KINDS}:
+        # "Nothing was recorded" of a name that nothing has would be believed.
+        raise NotFoundError(
+            f"There is no kind of happening {wanted.kind}, and no entry of one.",
+            next_step=_kinds_like(str(wanted.kind)),
+        )
     return JournalPage(
         entries=tuple(
             JournalEntry(index=each.index, id=each.id, event=_event(each.event))

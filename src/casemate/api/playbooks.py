@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.level import Level
 from casemate.model.playbook import Approval, PlaybookRun
 from casemate.model.still import require_still
 from casemate.operations import playbooks
@@ -210,12 +212,14 @@ async def _run(wanted: RunPlaybook, call: Call) -> PlaybookRuns:
     known, monitor = call.service.playbooks, call.service.monitor
     known.files.usable(wanted.name)
     incident = await monitor.incident(wanted.incident)
-    planned: dict[tuple[str, ...], PlaybookRun] = {}
+    noticed = []
     for id in incident.finding_ids[::-1][:MAX_FINDINGS]:
-        try:
-            found = await monitor.finding(id)
-        except NotFoundError:
-            continue  # forgotten by now
+        with suppress(NotFoundError):  # forgotten by now
+            noticed.append(await monitor.finding(id))
+    # Of several that it does the same about, the gravest is what it is done for.
+    noticed.sort(key=lambda found: list(Level).index(found.level), reverse=True)
+    planned: dict[tuple[str, ...], PlaybookRun] = {}
+    for found in noticed:
         run = known.planned(wanted.name, found, incident.id)
         if run.acts:
             planned.setdefault(tuple(f"{act.do} {act.target}" for act in run.acts), run)

@@ -1,4 +1,4 @@
-"""How long the import of a handler takes, package by package: measured in the sandbox of a build."""
+"""How long the import of a handler takes, by package: measured in the sandbox of a build."""
 
 from __future__ import annotations
 

@@ -297,6 +297,8 @@ def _report(error: CasemateError) -> int:
 def _otherwise(error: CasemateError) -> str:
     if isinstance(error, UsageError):
         return "`--help` of the command shows how to use it."
+    if isinstance(error.__cause__, FileNotFoundError | IsADirectoryError | PermissionError):
+        return "Name a file that is there and that you may read or write."
     return "Run it again with CASEMATE_DEBUG=1 to see where it failed."
 
 

@@ -20,6 +20,7 @@ from casemate.operations.advisories import (
     ListAdvisoryExceptions,
     ListLiveHoles,
 )
+from casemate.operations.functions import ShowFunction
 
 _FORMATS = ("openvex", "cyclonedx")
 
@@ -48,6 +49,9 @@ def vex(
     with connect() as client:
         live = client.call(ListLiveHoles(project=name.project))
         exceptions = client.call(ListAdvisoryExceptions(project=name.project)).exceptions
+        if not any(one.function == name.function for one in live.holes):
+            # Nothing is said of a function that is not there: an empty document would vouch for it.
+            client.call(ShowFunction(project=name.project, function=name.function))
     holes = [one for one in live.holes if one.function == name.function]
     if format == "openvex":
         found = writing.openvex(holes, exceptions, client.url, time.time())

@@ -259,7 +259,6 @@ def _said(path: Path) -> bytes | None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             lines += [f"import {name}" for name in imported(node)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in prose:
-                lines.append(f"'{node.value}'")
+        elif isinstance(node, ast.Constant) and id(node) not in prose:
+            lines += [f"'{node.value}'"] if isinstance(node.value, str) else []
     return "\n".join(lines).encode("utf-8", "surrogatepass")

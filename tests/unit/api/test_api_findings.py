@@ -35,6 +35,14 @@ def test_findings_are_listed_as_they_are_asked_for(ask: Client, parts: Parts) ->
     assert ask("GET", "/findings?level=loud").status_code == 400
 
 
+def test_a_rule_that_there_is_not_has_not_found_nothing(ask: Client, parts: Parts) -> None:
+    assert ask("GET", "/findings?rule=tokens-tried").json()["findings"] == []
+    refused = ask("GET", "/findings?rule=tokens-tired")
+    assert refused.status_code == 404 and "no rule tokens-tired" in refused.text
+    parts.monitor.found = [found(1)]  # of a rule of its own that was removed since
+    assert len(ask("GET", "/findings?rule=tokens-tired").json()["findings"]) == 1
+
+
 def test_one_is_shown_and_not_as_one_of_another_project(ask: Client, parts: Parts) -> None:
     parts.monitor.found = [found(1, project="shop")]
     assert ask("GET", f"/findings/{found(1).id}").json()["rule"] == "tokens-tried"

@@ -44,6 +44,6 @@ def test_what_a_package_takes_is_that_of_its_own_modules(tmp_path: Path) -> None
 
 
 def test_an_import_that_fails_says_why(tmp_path: Path) -> None:
-    found = measured(tmp_path, "import nowhere\n")
+    found = measured(tmp_path, "import nowhere\ndef handler(event, context): pass\n")
     assert found.packages == {}
     assert found.why == "ModuleNotFoundError: No module named 'nowhere'"

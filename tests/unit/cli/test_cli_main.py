@@ -174,6 +174,23 @@ def test_every_error_ends_with_the_next_step(cli, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        ("advisories", "check", "nosuch"),
+        ("advisories", "take-vex", "nosuch", "t/f", "--for", "9d"),
+        ("incident", "evidence", "--verify", "nosuch"),
+        ("playbook", "check", "nosuch"),
+        ("sbom", "--bundle", "nosuch"),
+    ],
+)
+def test_a_file_that_is_not_there_is_to_be_named_otherwise(cli, line) -> None:
+    result = cli(*line)
+    assert result.code != 0
+    assert "nosuch cannot be read" in result.err
+    assert result.err.splitlines()[-1].startswith("Next: Name a file that is there")
+
+
+@pytest.mark.parametrize(
     "command",
     [("deploy", "-m"), ("import", "sam"), ("policy", "validate"), ("audit",), ("verify",)],
 )
