@@ -68,6 +68,8 @@ def test_what_happens_is_recorded_without_being_asked_for(node: TestNode) -> Non
     assert {"VersionDeployed", "OperationPerformed", "InvocationEnded", "Denial"} <= kinds
     [deployed] = entries(node, kind="VersionDeployed", project="t", function="f")
     assert deployed["event"]["resources"][0]["name"] == "t/f"
+    refused = node.client.get(f"{node.url}/api/v1/journal", params={"kind": "InvocationEnds"})
+    assert refused.status_code == 404 and "such as InvocationEnded" in refused.text
     denied = entries(node, kind="Denial", search="not valid")
     assert denied[0]["event"]["src_endpoint"]["ip"] == "127.0.0.1"
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
-from casemate.model.level import Level
 from casemate.model.playbook import Approval, PlaybookRun
 from casemate.model.still import require_still
 from casemate.operations import playbooks
+from casemate.operations.incidents import Noticed
 from casemate.operations.playbooks import (
     ApprovePlaybookRun,
     DismissPlaybookRun,
@@ -215,11 +215,12 @@ async def _run(wanted: RunPlaybook, call: Call) -> PlaybookRuns:
     noticed = []
     for id in incident.finding_ids[::-1][:MAX_FINDINGS]:
         with suppress(NotFoundError):  # forgotten by now
-            noticed.append(await monitor.finding(id))
-    # Of several that it does the same about, the gravest is what it is done for.
-    noticed.sort(key=lambda found: list(Level).index(found.level), reverse=True)
+            one = await monitor.finding(id)
+            noticed.append(
+                Noticed(index=0, finding=one, incident=incident.id, incident_level=incident.level)
+            )
     planned: dict[tuple[str, ...], PlaybookRun] = {}
-    for found in noticed:
+    for found in known.by_cause(wanted.name, noticed):
         run = known.planned(wanted.name, found, incident.id)
         if run.acts:
             planned.setdefault(tuple(f"{act.do} {act.target}" for act in run.acts), run)

@@ -111,7 +111,9 @@ class Quarantines:
         name = f"{project}/{function}"
         before = self._parts.held.get(name)
         if before is None:
-            raise ConflictError(f"{name} is not in quarantine.")
+            raise ConflictError(
+                f"{name} is not in quarantine.", next_step="`casemate ls` shows what is."
+            )
         await self._parts.drop((name,))
         await self._kills.drop((name,))
         return before

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import Actor
+from casemate.model.level import Level
 from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
 from casemate.model.principal import Principal
 from casemate.model.still import Still, asked_again, asked_besides, require_still, whatever_changes
@@ -359,6 +360,20 @@ class Playbooks:
         if run.state is not Step.WAITS or id in self._running:
             raise ConflictError(f"{id} does not wait for a person: it is {run.state.value}.")
         return run
+
+    def by_cause(self, name: str, noticed: Iterable[Noticed]) -> list[Finding]:
+        """Return findings as likely to be what a playbook is run for by hand, the likeliest first.
+
+        Those that it is for come first, then the gravest.
+        """
+        _, playbook = self.files.usable(name)
+        levels = list(Level)
+        ordered = sorted(
+            noticed,
+            key=lambda one: (is_for(playbook, one), levels.index(one.finding.level)),
+            reverse=True,
+        )
+        return [one.finding for one in ordered]
 
     def planned(self, name: str, found: Finding, incident: str) -> PlaybookRun:
         """Return what a playbook would do about a finding now, by hand."""

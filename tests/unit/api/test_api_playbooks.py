@@ -308,6 +308,18 @@ def test_it_is_run_by_hand_and_dry(ask: Client, functions: Functions, parts: Par
     assert ask("POST", "/playbooks/none/run", json=body).status_code == 404
 
 
+def test_what_it_is_run_for_is_the_finding_that_it_is_for(ask: Client, parts: Parts) -> None:
+    other = replace(found("0" * 16), rule="deployed-at-night", level=Level.LOW)
+    graver = replace(found("1" * 16), rule="flood", level=Level.CRITICAL)
+    parts.monitor.found = [found(), other, graver]
+    parts.monitor.known = [incident(finding_ids=(other.id, found().id, graver.id, other.id))]
+    body = {"incident": ID, "dry_run": True}
+    [run] = ask("POST", "/playbooks/injection/run", json=body).json()["runs"]
+    assert run["finding"] == found().id
+    [run] = ask("POST", "/playbooks/escape-tried/run", json=body).json()["runs"]
+    assert run["finding"] == graver.id
+
+
 def test_it_is_dismissed_with_a_reason(ask: Client, functions: Functions, waiting: str) -> None:
     path = f"/playbook-runs/{waiting}/dismiss"
     assert ask("POST", path, json={"reason": ""}).status_code == 400

@@ -18,6 +18,14 @@ def note(size: int) -> str:
     return Checkpoint(KEY.name, size, bytes(32)).signed(KEY, PRIVATE.sign)
 
 
+def test_a_folder_that_is_not_there_is_no_finding(cli, tmp_path: Path) -> None:
+    line = ("journal", "verify", "--key", KEY.text, "--data")
+    result = cli(*line, str(tmp_path / "nowhere"))
+    assert (result.code, result.out) == (2, "")
+    assert "nowhere is not a folder." in result.err
+    assert cli(*line, str(tmp_path)).code == 1
+
+
 def test_all_checkpoints_of_all_files_are_taken(tmp_path: Path) -> None:
     one, many = tmp_path / "one", tmp_path / "many"
     one.write_text(note(1))

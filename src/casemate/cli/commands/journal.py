@@ -316,6 +316,9 @@ def _verified_folder(data: Path, key_text: str, files: list[Path]) -> JournalVer
     from casemate.journal.note import parse_key
 
     key = parse_key(key_text)
+    if not data.is_dir():
+        # A node's folder whose journal is gone is a finding; a name that was mistyped is none.
+        raise UsageError(f"{data} is not a folder.", next_step="Name the data folder of the node.")
     kept = [opened_checkpoint(note, key) for note in _notes_of(files)]
     found = verify_journal(data / "journal", key, kept)
     return msgspec.convert(found, decodable(JournalVerdict), from_attributes=True)
