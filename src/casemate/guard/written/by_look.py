@@ -23,7 +23,7 @@ from ..spans import around, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
 from ..verdict import Verdict
-from . import alike, entries, shaped, taken_apart, wire
+from . import alike, entries, escaped, quoted_cells, shaped, taken_apart, wire
 from .judgement import Judge, sink_of, verdict_by
 from .kinds import Kind
 from .lines import BREAKS, before_in_line, doubtful
@@ -96,25 +96,42 @@ def read(
     """
     if type(text) is not str or not guard.active or len(text) > MAX_TEXT:
         return
-    _read(shell, guard, text)
-    for pattern in arguments[0] if arguments else ():
-        source = pattern if isinstance(pattern, str) else pattern.pattern
-        if ("'" in text or '"' in text) and reads_quotes(source):
-            _check(guard, "nosql", text, judge_quotes)
+    patterns = arguments[0] if arguments else ()
+    quoted = [one for one in patterns if reads_quotes(_source(one))] if _has_quotes(text) else []
+    look_at(shell, guard, text, quoted[0] if len(quoted) == 1 else None)
+    if quoted_cells.is_kept(guard, text) and not quoted_cells.reads_tables(guard):
+        guard.check(entries.NAME, text, found(guard, entries.judging(guard)))
+    for pattern in patterns:
+        if pattern in quoted:
+            _check(guard, "nosql", text, functools.partial(judge_quotes, pattern))
         fits = len(text) <= taken_apart.MAX_TEXT and is_put_together(guard, text)
         judged = taken_apart.judging(pattern) if fits else None
         if judged is not None:
             guard.check(taken_apart.NAME, text, judged)
 
 
-def _read(shell: Callable[[Guard], Judge], guard: Guard, text: str) -> None:
+def _source(pattern: str | re.Pattern[str]) -> str:
+    return pattern if isinstance(pattern, str) else pattern.pattern
+
+
+def _has_quotes(text: str) -> bool:
+    return "'" in text or '"' in text
+
+
+def look_at(
+    shell: Callable[[Guard], Judge],
+    guard: Guard,
+    text: str,
+    pattern: str | re.Pattern[str] | None = None,
+) -> None:
+    """As `read`, of a text that need not be taken apart; `pattern` is what reads its quotes."""
     if _SYSLOG.match(text) is not None:
         _check(guard, "log", text, judge_structured)
     elif _POINT.match(text) is not None:
         _check(guard, wire.NAME, text, wire.judge_lines)
     elif "\n" not in text:
         if shaped.signs_of(text):
-            _check(guard, "file", text, _judge_shaped)
+            _check(guard, "file", text, functools.partial(_judge_shaped, pattern))
     elif any(kind.match(text) for kind in alike.KINDS):
         _check(guard, wire.NAME, text, wire.judge_lines)
     else:
@@ -129,8 +146,20 @@ def _read(shell: Callable[[Guard], Judge], guard: Guard, text: str) -> None:
             _check(guard, sink_of(look.kind), text, judged)
         elif is_put_together(guard, text):
             if shaped.signs_of(text):
-                guard.check("file", text, _judge_shaped)
-            guard.check(entries.NAME, text, entries.judging(guard))
+                guard.check("file", text, functools.partial(_judge_shaped, pattern))
+            guard.check(entries.NAME, text, entries.judging(guard, _admitting(guard, pattern)))
+
+
+def _admitting(guard: Guard, pattern: str | re.Pattern[str] | None) -> entries.Admitting:
+    """Return what leaves out data in quotes, where the code reads tables, or by such a pattern."""
+
+    def admitting(text: str, spans: Sequence[Span]) -> Callable[[Span], bool]:
+        tables = quoted_cells.reads_tables(guard)
+        held = quoted_cells.holding(text, spans) if tables and '"' in text else None
+        knows = escaped.knowing(pattern, text, spans) if pattern is not None else None
+        return lambda span: not ((held and held(span)) or (knows and knows(span)))
+
+    return admitting
 
 
 def check_chat(guard: Guard, text: object) -> None:
@@ -159,7 +188,19 @@ def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *
         judged = functools.partial(_judge, guard, look, shell(guard))
         guard.check(sink_of(look.kind), text, found(guard, judged))
     elif BREAKS.search(text.strip()) is not None:
-        guard.check(entries.NAME, text, found(guard, entries.judging(guard)))
+        # What reads from a file's beginning may do so line by line; of a text it has to be told.
+        whole = getattr(function, "__name__", "") == "getvalue" or quoted_cells.reads_tables(guard)
+        admitting = functools.partial(_without_cells, guard) if whole and '"' in text else None
+        judged = entries.judging(guard, admitting) if admitting else entries.judging(guard)
+        guard.check(entries.NAME, text, found(guard, judged))
+
+
+def _without_cells(guard: Guard, text: str, spans: Sequence[Span]) -> Callable[[Span], bool]:
+    """Return what leaves out data in quoted cells, of which lines may be asked later."""
+    held = quoted_cells.holding(text, spans)
+    if any(map(held, spans)):
+        quoted_cells.keep(guard, text)
+    return lambda span: not held(span)
 
 
 def _look_of(text: str) -> _Look | None:
@@ -200,20 +241,41 @@ def _judge(
     return verdict_by(guard, look.kind, text, whole, shell)
 
 
-def _judge_shaped(text: str, spans: Sequence[Span]) -> Verdict | None:
-    return shaped.judge(text, [span for span in spans if not span.is_piece])
+def _judge_shaped(
+    pattern: str | re.Pattern[str] | None, text: str, spans: Sequence[Span]
+) -> Verdict | None:
+    """Judge a text of a shape; `pattern` is what takes it apart, if that reads quotes."""
+    whole = [span for span in spans if not span.is_piece]
+    verdict = shaped.judge(text, whole)
+    if verdict is None or pattern is None or verdict.changed != shaped.ENDS_QUOTES:
+        return verdict
+    knows = escaped.knowing(pattern, text, whole)
+    return shaped.judge(text, whole, lambda span: not knows(span))
 
 
-def judge_quotes(text: str, spans: Sequence[Span]) -> Verdict | None:
-    """Return a verdict if data ends the quotes that the code has put around it."""
+def judge_quotes(
+    pattern: str | re.Pattern[str], text: str, spans: Sequence[Span]
+) -> Verdict | None:
+    """Return a verdict if data ends the quotes that the code has put around it.
+
+    Unless the pattern takes back how the code has escaped those in the data.
+    """
     own = neutral(text, spans)
+    knows: escaped.Knows | None = None
     for span in doubtful(spans):
         before, after = own[max(span.start - 1, 0) : span.start], own[span.end : span.end + 1]
         part = text[span.start : span.end]
-        ends = before in _QUOTES and before == after and _QUOTES[before].search(part) is not None
-        if not span.is_piece and ends:
+        if span.is_piece or before not in _QUOTES or before != after or before not in part:
+            continue
+        knows = knows or escaped.knowing(pattern, text, spans)
+        if not knows(span) and _ends(pattern, before, part):
             return Verdict(span.origin, "ends its quotes in an expression", _FIX_QUOTES)
     return None
+
+
+def _ends(pattern: str | re.Pattern[str], quote: str, part: str) -> bool:
+    """Tell whether data ends its quotes: one behind a backslash does where no pattern knows it."""
+    return _QUOTES[quote].search(part) is not None or "\\\\" not in _source(pattern)
 
 
 def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:

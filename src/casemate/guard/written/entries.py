@@ -55,12 +55,22 @@ _FIX = (
 )
 
 
-def judging(guard: Guard) -> Judge:
+Admitting = Callable[[str, Sequence[Span]], Callable[[Span], bool]]
+"""Returns what leaves out data in which no line begins for who reads the text."""
+
+
+def _admitting_all(text: str, spans: Sequence[Span]) -> Callable[[Span], bool]:
+    return lambda span: True
+
+
+def judging(guard: Guard, admitting: Admitting = _admitting_all) -> Judge:
     """Return what judges lines that the code reads again, by what its code has written."""
-    return lambda text, spans: judge(guard.constants, text, spans)
+    return lambda text, spans: judge(guard.constants, text, spans, admitting)
 
 
-def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
+def judge(
+    known: Constants, text: str, spans: Sequence[Span], admitting: Admitting = _admitting_all
+) -> Verdict | None:
     """Return a verdict if data begins a line such as the code has written and reads."""
     seen = [span for span in spans if not span.is_piece]
     if len(text) > MAX_TEXT or not seen or is_whole(text, seen):
@@ -71,6 +81,8 @@ def judge(known: Constants, text: str, spans: Sequence[Span]) -> Verdict | None:
         for span in doubtful(seen)
         if _begins(own, span) and any(begun_behind_blanks(text, span))
     ]
+    if given and admitting is not _admitting_all:
+        given = list(filter(admitting(text, seen), given))
     if not given:
         return None
     lines = [line for line in BREAKS.split(own, maxsplit=_MAX_LINES) if line.strip(_DATA + " \t")]

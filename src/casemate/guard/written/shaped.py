@@ -21,6 +21,7 @@ from .lines import MAX_LINE, before_in_line, doubtful, is_whole
 from .records import shape
 
 MAX_TEXT = 64 * 1024
+ENDS_QUOTES = "ends its quotes"
 _DATA = "\ue000"
 """What stands for data, which no text has."""
 _SIGNS = re.compile(r"[|;&^~'\r\n\\{<>#\"]|\]\(")
@@ -168,11 +169,17 @@ def signs_of(text: str) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def judge(text: str, spans: Sequence[Span]) -> Verdict | None:
-    """Return a verdict if data is more than one value in a text that the code has put together."""
+def judge(
+    text: str, spans: Sequence[Span], admits: Callable[[Span], bool] = lambda span: True
+) -> Verdict | None:
+    """Return a verdict if data is more than one value in a text that the code has put together.
+
+    Data that is not to be looked at, `admits` leaves out.
+    """
     if is_whole(text, spans):
         return None
     given = [span for span in doubtful(spans) if _IN_VALUES.search(text, span.start, span.end)]
+    given = [span for span in given if admits(span)]
     if not given:
         return None
     lettered, marked = neutral(text, spans), neutral(text, spans, _DATA)
@@ -326,7 +333,7 @@ def _ends(text: str, own: str, spans: Sequence[Span]) -> Found:
         if after == '"' and _ENCLOSED.search(before) is not None:
             doubled = part.replace('""', "") if before[-2:-1] == "," else part  # as in tables
             if QUOTE.search(doubled) is not None:
-                yield span, "ends its quotes"
+                yield span, ENDS_QUOTES
         elif after == "}" and _BRACED.search(before) is not None and _ends_pair(part, "{}"):
             yield span, "ends its braces"
         elif after in (";", "}") and "{" in before and _STYLED.search(before) is not None:
