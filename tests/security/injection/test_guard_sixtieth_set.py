@@ -8,6 +8,7 @@ from support.guard_cases import assert_blocked, assert_passes, each_turn, of_tur
 
 TURNS = 3
 EACH_TURN = each_turn(TURNS)
+OF_QUERIES = ("nosql", "sql", "deserialisation", "file")
 
 STORE = """
 import json, re
@@ -40,13 +41,9 @@ ALL = "TOKEN.findall(text)"
 DOUBLED = r"""TOKEN = re.compile(r"\s*(?:(?P<s>'(?:[^']|'')*')|(?P<o>[=<>]+)|(?P<w>\w+))")"""
 DOUBLED_RUN = r"""TOKEN = re.compile(r"\s*(?P<s>'[^']*(?:''[^']*)*'|[=<>]+|\w+)")"""
 BACKSLASHED = r"""TOKEN = re.compile(r"\s*(?:(?P<s>'(?:[^'\\]|\\.)*')|(?P<o>[=<>]+)|(?P<w>\w+))")"""
-BACKSLASHED_RUN = (
-    r"""TOKEN = re.compile(r'\s*(?P<s>"(?:\\.|[^"\\])*"|[=<>]+|\w+)')"""
-)
+BACKSLASHED_RUN = r"""TOKEN = re.compile(r'\s*(?P<s>"(?:\\.|[^"\\])*"|[=<>]+|\w+)')"""
 DOUBLED_DOUBLE = r"""TOKEN = re.compile(r'\s*(?P<s>"(?:[^"]|"")*"|[=<>]+|\w+)')"""
-BOTH = (
-    r'''TOKEN = re.compile(r"""\s*(?P<s>'(?:[^']|'')*'|"(?:[^"]|"")*"|[=<>]+|\w+)""")'''
-)
+BOTH = r'''TOKEN = re.compile(r"""\s*(?P<s>'(?:[^']|'')*'|"(?:[^"]|"")*"|[=<>]+|\w+)""")'''
 PLAIN = r"""TOKEN = re.compile(r"\s*(?:(?P<s>'[^']*')|(?P<o>[=<>]+)|(?P<w>\w+))")"""
 PLAIN_DOUBLE = r"""TOKEN = re.compile(r'\s*(?P<s>"[^"]*"|[=<>]+|\w+)')"""
 
@@ -96,8 +93,15 @@ ATTACKS = {
     ),
     "reader of doubled, escaped by backslashes": (_store(DOUBLED, TOKENS, B), {"v": OR}),
     "reader of backslashes, doubled": (_store(BACKSLASHED, FOUND, D), {"v": OR}),
-    "the other quotes are doubled": (_store(BOTH, FOUND, """text = 'owner = "' + v.replace(
-        "'", "''") + '" AND note > "a"'"""), {"v": OR_DOUBLE}),
+    "the other quotes are doubled": (
+        _store(
+            BOTH,
+            FOUND,
+            """text = 'owner = "' + v.replace(
+        "'", "''") + '" AND note > "a"'""",
+        ),
+        {"v": OR_DOUBLE},
+    ),
     "doubled, and half of it cut off": (
         _store(DOUBLED, TOKENS, D.replace("; text", "; v = v[:20]; text")),
         {"v": "xy OR owner = 'bob' o'"},
@@ -111,7 +115,7 @@ ATTACKS = {
         {"v": "x\\' OR owner = 'bob"},
     ),
     "escaped and taken back": (
-        _store(DOUBLED, FOUND, D.replace("; text", "; v = v.replace(\"''\", \"'\"); text")),
+        _store(DOUBLED, FOUND, D.replace("; text", '; v = v.replace("\'\'", "\'"); text')),
         {"v": OR},
     ),
     "quotes in another field": (
@@ -143,7 +147,7 @@ def test_blocks_data_that_ends_its_quotes_for_the_pattern_that_reads(
     tmp_path: Path, turn: int
 ) -> None:
     """Doubled or escaped in a way that the reader does not know, or not at all."""
-    assert_blocked(tmp_path, of_turn(ATTACKS, turn, TURNS), {"nosql", "sql", "deserialisation"}, ())
+    assert_blocked(tmp_path, of_turn(ATTACKS, turn, TURNS), set(OF_QUERIES), ())
 
 
 @EACH_TURN

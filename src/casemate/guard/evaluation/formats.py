@@ -24,7 +24,11 @@ _SCALARS = (str, bytes, int, float, bool, type(None))
 PLAIN = (*_SCALARS, *DATES)
 COLLECTIONS = (list, tuple, set, frozenset)
 _MAX_LOOKED_AT = 2000
-_WIDE = re.compile(r"\d{5,}")
+_WIDTH = re.compile(r"\d{3,}")
+_OF_DATES = re.compile(r"%[A-Za-z]")
+_NESTED = re.compile(r"\{(\w{0,64})\}")
+_MAX_WIDTH = 500
+"""Characters that a field of the event may be wide, or of its digits."""
 _LOOKS_IN = re.compile(r"[.\[]")
 _OTHER_TEXT = re.compile(r"![ra]")
 Offers = Callable[[Any, str], bool]
@@ -92,7 +96,7 @@ def judge(
             told = is_hidden(field) and not is_secret(steps) and shows(field)
             if looks and not _is_plain_part(field, arguments, named, hidden=told):
                 return Verdict(span.origin, "adds a field that looks into a value", _FIX)
-            if _WIDE.search(specification):
+            if _is_wide(specification, arguments, named):
                 return Verdict(span.origin, "adds a field of great width", _FIX)
             if is_hidden(field) and not told:
                 return Verdict(span.origin, "adds a field of what is hidden", _FIX)
@@ -101,6 +105,20 @@ def judge(
             if not plain and not _is_shown(field, arguments, named, offers, ways):
                 return Verdict(span.origin, "adds a field of a whole object", _FIX)
     return None
+
+
+def _is_wide(specification: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
+    """Tell whether a field is as wide as nobody reads, by itself or by a number that is given."""
+    # What stands behind a sign of a date's is shown as it is: `%d.%m.2026`.
+    dated = _OF_DATES.search(specification)
+    widths = [int(width) for width in _WIDTH.findall(specification[: dated and dated.start()])]
+    for nested in _NESTED.finditer(specification):
+        try:
+            given = _argument(nested[1], arguments, named) if nested[1] else max(arguments)
+        except (LookupError, TypeError, ValueError):
+            continue
+        widths += [given] if type(given) is int else map(int, _WIDTH.findall(str(given)[:100]))
+    return any(width > _MAX_WIDTH for width in widths)
 
 
 def _fields(template: str) -> list[tuple[str, str]]:

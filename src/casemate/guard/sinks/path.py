@@ -20,7 +20,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..lone_signs import origin_of_sign
 from ..origin import Origin, Span
-from ..paths import climbing, following, looking, members, readers, uris
+from ..paths import climbing, following, looking, members, metadata, readers, uris
 from ..paths.judgement import FIX, FIX_PATTERN, STANDS, inside, judge, judge_pattern, resolved
 from ..pieces import as_text
 from ..sink import AuditHook, Sink
@@ -399,6 +399,7 @@ SINK = Sink(
     },
     patches={
         **readers.patches(check),
+        **metadata.patches(),
         "os": looking.patch_os(check),
         "fnmatch": _patch_fnmatch,
         "importlib.util": _patch_importlib,

@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 from ..core import Guard
 from ..in_memory import found, held_by, is_binary
+from ..matched import Substitution
+from ..notes import DERIVED
 from ..origin import Span
 from ..pieces import as_text
 from ..quoted import QUOTE, opens_quotes
-from ..spans import around, neutral
+from ..spans import around, merged, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
 from ..verdict import Verdict
@@ -33,6 +35,7 @@ from .settings import FIX_LINE, judge_blocks
 _FILES = frozenset((io.BufferedRandom, io.TextIOWrapper))
 MAX_TEXT = 64 * 1024
 """Characters of a text that is looked at."""
+_MAX_CHANGES = 4
 _TERRAFORM = re.compile(
     r"^(?:resource|data|variable|module|provider|output|locals|terraform)\b[^\n{]{0,200}\{",
     re.MULTILINE,
@@ -131,7 +134,7 @@ def look_at(
         _check(guard, wire.NAME, text, wire.judge_lines)
     elif "\n" not in text:
         if shaped.signs_of(text):
-            _check(guard, "file", text, functools.partial(_judge_shaped, pattern))
+            _check(guard, "file", text, functools.partial(_judge_shaped, guard, pattern))
     elif any(kind.match(text) for kind in alike.KINDS):
         _check(guard, wire.NAME, text, wire.judge_lines)
     else:
@@ -146,8 +149,23 @@ def look_at(
             _check(guard, sink_of(look.kind), text, judged)
         elif is_put_together(guard, text):
             if shaped.signs_of(text):
-                guard.check("file", text, functools.partial(_judge_shaped, pattern))
+                guard.check("file", text, functools.partial(_judge_shaped, guard, pattern))
             guard.check(entries.NAME, text, entries.judging(guard, _admitting(guard, pattern)))
+        elif shaped.has_commands(text) and _is_filled(guard, text):
+            guard.check("file", text, functools.partial(_judge_shaped, guard, pattern))
+
+
+def _is_filled(guard: Guard, text: str) -> bool:
+    """Tell whether marks of a template of the code's were filled by a function: `re.sub`."""
+    made = guard.provenance.of(text)
+    for _ in range(_MAX_CHANGES):
+        if made is None or made.kind != DERIVED:
+            return False
+        for part in made.parts:
+            if isinstance(part, Substitution):
+                return callable(part.by) and guard.constants.holds(part.text)
+        made = guard.provenance.of(made.parts[0]) if made.parts else None
+    return False
 
 
 def _admitting(guard: Guard, pattern: str | re.Pattern[str] | None) -> entries.Admitting:
@@ -242,10 +260,13 @@ def _judge(
 
 
 def _judge_shaped(
-    pattern: str | re.Pattern[str] | None, text: str, spans: Sequence[Span]
+    guard: Guard, pattern: str | re.Pattern[str] | None, text: str, spans: Sequence[Span]
 ) -> Verdict | None:
     """Judge a text of a shape; `pattern` is what takes it apart, if that reads quotes."""
     whole = [span for span in spans if not span.is_piece]
+    if shaped.has_commands(text):
+        # A value that was put together by its characters has signs that the code escapes as well.
+        whole = merged([*whole, *guard.texts(text)])
     verdict = shaped.judge(text, whole)
     if verdict is None or pattern is None or verdict.changed != shaped.ENDS_QUOTES:
         return verdict

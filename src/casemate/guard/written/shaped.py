@@ -169,6 +169,13 @@ def signs_of(text: str) -> frozenset[str]:
     return frozenset(found - {""})
 
 
+def has_commands(text: str) -> bool:
+    """Tell whether a text is one of commands, such as LaTeX, by its look."""
+    return len(text) <= MAX_TEXT and any(
+        each.begins in text and each.own.search(text) is not None for each in _COMMANDS
+    )
+
+
 def judge(
     text: str, spans: Sequence[Span], admits: Callable[[Span], bool] = lambda span: True
 ) -> Verdict | None:

@@ -64,6 +64,8 @@ class Values:
         values = _values(note)
         if values is None or depth > _MAX_DEPTH:
             return True
+        # Of characters that are joined, one may be the event's that the code has as well.
+        between = note[2][0] if note[1] is TOGETHER else None
         for value in values:
             self._left -= 1
             if self._left < 0:
@@ -71,7 +73,12 @@ class Values:
             if not isinstance(value, (str, bytes)):
                 continue
             text = as_text(value)
-            if passes(text) or self._is_literal(text):
+            if passes(text):
+                continue
+            one = between is not None and len(text) == 1 and value is not between
+            if self._is_literal(text):
+                if one:
+                    return True
                 continue
             made = self._note(value)
             if made is None or self._has(made, passes, depth + 1):
