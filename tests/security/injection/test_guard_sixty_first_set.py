@@ -184,6 +184,11 @@ HARMLESS_LATEX = {
     if (number + turn) % 3 == 0
 }
 
+HARMLESS_LATEX["escaped, a command of the code's"] = (
+    _letter("f-string", "FULL"),
+    {"v": r"\item", "other": r"\end{document}"},
+)
+
 WIDTH = """
 import datetime
 TEXTS = {"hello": "Hello %NAME%,", "more": "you have {count} new of {total}."}

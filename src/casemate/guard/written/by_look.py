@@ -21,7 +21,7 @@ from ..notes import DERIVED
 from ..origin import Span
 from ..pieces import as_text
 from ..quoted import QUOTE, opens_quotes
-from ..spans import around, merged, neutral
+from ..spans import Cover, around, merged, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
 from ..verdict import Verdict
@@ -266,7 +266,9 @@ def _judge_shaped(
     whole = [span for span in spans if not span.is_piece]
     if shaped.has_commands(text):
         # A value that was put together by its characters has signs that the code escapes as well.
-        whole = merged([*whole, *guard.texts(text)])
+        seen = Cover((span.start, span.end) for span in whole)
+        texts = (one for one in guard.texts(text) if seen.meets(one.start, one.end))
+        whole = merged([*whole, *texts])
     verdict = shaped.judge(text, whole)
     if verdict is None or pattern is None or verdict.changed != shaped.ENDS_QUOTES:
         return verdict
