@@ -46,6 +46,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.tracing": "texts of the code, each escaped, without repetition",
     "casemate.guard.written.apart": "the code's own pattern of a few signs, tried by its look",
     "casemate.guard.written.entries": "the code's own patterns, on a line, tried by their look",
+    "casemate.guard.written.escaped": "the code's own pattern, on the text that it has run on",
     "casemate.guard.written.taken_apart": "the code's own pattern, on the text that it has run on",
     "casemate.guard.templates.own_marks": "the code's own pattern, on the text that it has run on",
     "casemate.guard.templates.judgement": "tags, tried by the guard's own tests",
