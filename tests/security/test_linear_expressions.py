@@ -21,7 +21,7 @@ from casemate.guard.written import alike, by_look, shaped
 BUILT_WHILE_RUNNING = {
     "casemate.api.inputs": "patterns of the API's own parameters, on at most a URL's text",
     "casemate.build.contents": "patterns of this source, on names in an archive",
-    "casemate.build.patterns": "a pattern of a project, each star atomic; tried by test_build_ignore",
+    "casemate.build.patterns": "a project's own patterns, made linear; tried by their tests",
     "casemate.cli.import_times": "a line that Python writes of an import, matched at its start",
     "casemate.cli.operation_parameters": "patterns of operations' own fields, on an option's text",
     "casemate.drills.project.victim": "a function that is attacked on purpose; a node runs it",
