@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from casemate.audit.flow import texts
-from casemate.audit.flow.state import Instance, Mapping, State, Thing
+from casemate.audit.flow.state import Instance, Mapping, State
 from casemate.audit.flow.values import (
     ANYTHING,
     CLEAN,
@@ -165,7 +165,7 @@ def of_route(given: list[Value], state: State) -> Iterator[tuple[str, str]]:
                         yield f"ctx.req.valid.{name}{at}", kept
 
 
-def _described(route: Thing | None, state: State) -> Iterator[tuple[object, Value]]:
+def _described(route: object, state: State) -> Iterator[tuple[object, Value]]:
     """Yield the schemas of a route that `createRoute` of `@hono/zod-openapi` describes."""
     request = _inner(route, "request", state)
     for part, name in _TARGETS.items():
@@ -178,7 +178,7 @@ def _described(route: Thing | None, state: State) -> Iterator[tuple[object, Valu
             yield "json" if "json" in str(kind) else "form", body.known["schema"]
 
 
-def _inner(thing: Thing | None, name: str, state: State) -> Thing | None:
+def _inner(thing: object, name: str, state: State) -> object:
     return thing_of(thing.known.get(name, ANYTHING), state) if isinstance(thing, Mapping) else None
 
 
