@@ -209,8 +209,8 @@ def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *
         # What reads from a file's beginning may do so line by line; of a text it has to be told.
         whole = getattr(function, "__name__", "") == "getvalue" or quoted_cells.reads_tables(guard)
         admitting = functools.partial(_without_cells, guard) if whole and '"' in text else None
-        judged = entries.judging(guard, admitting) if admitting else entries.judging(guard)
-        guard.check(entries.NAME, text, found(guard, judged))
+        lines = entries.judging(guard, admitting) if admitting else entries.judging(guard)
+        guard.check(entries.NAME, text, found(guard, lines))
 
 
 def _without_cells(guard: Guard, text: str, spans: Sequence[Span]) -> Callable[[Span], bool]:
