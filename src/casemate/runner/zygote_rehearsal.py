@@ -60,7 +60,7 @@ class Rehearsal:
             del os.environ[name]
             os.environ[name] = value
         Acts(_ROOT, f"{_ROOT}deps/").learn()
-        known: Any = SimpleNamespace(constants=Constants(), root=_ROOT)
+        known: Any = SimpleNamespace(constants=Constants(), root=_ROOT, files={})
         loader = type("OwnCodeLoader", (Loader,), {"guard": known})
         spec = FileFinder(self._folder, (loader, SOURCE_SUFFIXES)).find_spec(_MODULE)
         if spec is None or spec.loader is None:
