@@ -124,17 +124,17 @@ def test_whoever_contains_is_asked_by_the_names_of_functions(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (("assign", FOUND.id, "ada"), {"id": FOUND.id, "owner": "ada"}),
+        (("assign", FOUND.id, "ada"), {"id": FOUND.id, "owner": "ada", "outside": False}),
         (("note", FOUND.id, "seen"), {"id": FOUND.id, "text": "seen"}),
         (
             ("resolve", FOUND.id, "--reason", "mended"),
-            {"id": FOUND.id, "state": "resolved"},
+            {"id": FOUND.id, "state": "resolved", "reason": "mended"},
         ),
     ],
 )
 def test_what_was_said_of_an_incident_is_told_to_programs_too(
     line: tuple[str, ...],
-    expected: dict[str, str],
+    expected: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

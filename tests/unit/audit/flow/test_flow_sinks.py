@@ -18,8 +18,8 @@ RUNNING_ONLY = {
     ),
     "response": "bleach html_sanitizer lxml_html_clean nh3",
     "path": (
-        "botocore cv2 fitz fnmatch h5py lmdb netCDF4 onnxruntime pathlib posixpath pyarrow pymupdf "
-        "rasterio soundfile "
+        "botocore cv2 email exifread fitz fnmatch h5py lmdb netCDF4 onnxruntime pathlib piexif posixpath "
+        "pyarrow pymupdf rasterio soundfile "
     ),
     "code": (
         "ast cedarpy celery dukpy hydra kombu logging lupa py_mini_racer pydoc simpleeval stevedore sympy zope"
