@@ -33,11 +33,6 @@ kind = "webhook"
 url = "http://127.0.0.1:9/nobody"
 secret = "ops/alert-key"
 accept = ["private", "plaintext"]
-[alerts.inside]
-kind = "webhook"
-url = "http://127.0.0.1:{port}/hook"
-secret = "ops/alert-key"
-accept = ["plaintext"]
 [alerts.ada]
 kind = "webhook"
 url = "http://127.0.0.1:{port}/ada"
@@ -157,7 +152,6 @@ def test_a_channel_that_does_not_work_is_shown_and_delays_no_other(node: TestNod
     }
     assert state["pager"]["problem"] == ""
     assert "cannot be connected to" in cli_error(node, "alert", "test", "lost")
-    assert "loopback" in cli_error(node, "alert", "test", "inside")
     node.wait_until(lambda: "alerts by" in health(node)["detail"], 20)
     assert "broken.yml" in health(node)["detail"]
     assert node.client.get(f"{node.url}/api/v1/ready").status_code == 200

@@ -13,7 +13,7 @@ import pytest
 
 from casemate.kernel import machines
 from support.node import TestNode
-from support.processes import zygotes_of
+from support.processes import children, zygotes_of
 
 HANDLER = """
 import os, random, time
@@ -49,15 +49,10 @@ def _status(pid: int) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
-def _forks_of(zygote: int) -> list[int]:
-    text = Path(f"/proc/{zygote}/task/{zygote}/children").read_text()
-    return [int(pid) for pid in text.split()]
-
-
 def _zygote(node: TestNode) -> int:
     """Return the zygote of the node's only function once it has forked; 0 before."""
     assert node.process is not None
-    return next((pid for pid in zygotes_of(node.process.pid) if _forks_of(pid)), 0)
+    return next((pid for pid in zygotes_of(node.process.pid) if children(pid)), 0)
 
 
 def _told_of(pid: int) -> dict[str, object]:
@@ -86,7 +81,7 @@ def _called(
 
     caller = threading.Thread(target=call)
     caller.start()
-    pid = _wait_until(lambda: next(filter(_sleeps, _forks_of(zygote)), 0))
+    pid = _wait_until(lambda: next(filter(_sleeps, children(zygote)), 0))
     told = _told_of(pid)
     caller.join(20)
     return told, pid, answers[0]
@@ -110,7 +105,7 @@ def test_what_was_forked_ahead_is_confined_as_what_is_forked(node: TestNode) -> 
     _wait_until(lambda: not _zygote(node))  # of an earlier function: it may just be ending
     node.deploy(HANDLER, name="f", settings='fresh = "process"')
     zygote = _wait_until(lambda: _zygote(node))
-    (ahead,) = _forks_of(zygote)
+    (ahead,) = children(zygote)
     by_ahead, pid, first = _called(node, zygote, 1)
     assert pid == ahead
     forked, pid, second = _called(node, zygote, 2)

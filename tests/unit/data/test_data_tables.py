@@ -181,8 +181,9 @@ def test_large_items_of_many_hold_nobody_up(data: Data, kind: str) -> None:
         await asyncio.gather(*puts)
         return sorted(waited)
 
-    # The shortest of three: a collection of garbage may be among them.
-    assert min(data.run(late())[-1] for _ in range(3)) < 0.02
+    # The shortest of five: a collection of garbage may be among them. A piece takes up to 0.02 s on
+    # a slow machine; all of them many times that.
+    assert min(data.run(late())[-1] for _ in range(5)) < 0.04
 
 
 def test_size_limit(data: Data) -> None:
