@@ -13,10 +13,11 @@ from functools import cache
 import pytest
 from tests.support.expressions import Expression, expressions, slow_inputs
 
+from casemate.build import patterns
 from casemate.guard import decoded_together, decoding, forms
 from casemate.guard.quoted import QUOTE
 from casemate.guard.url import structure
-from casemate.guard.written import alike, by_look, shaped
+from casemate.guard.written import alike, by_look, escaped, shaped
 
 BUILT_WHILE_RUNNING = {
     "casemate.api.inputs": "patterns of the API's own parameters, on at most a URL's text",
@@ -107,6 +108,8 @@ def test_open_repeats_of_the_guard_are_fast_at_a_hundred_kilobytes(pump: str) ->
         expression.findall(text)
         expression.search(text)
     shaped._RECORD.match(text)
+    escaped._BEHIND_BACKSLASHES.fullmatch(text)
+    patterns._SET.match(f"[{text}")
     assert time.thread_time() - began < 2
 
 

@@ -25,16 +25,14 @@ from casemate.operations.journal import (
     ShowJournalHead,
     VerifyJournal,
 )
-from casemate.recorder.ocsf import KINDS, MONITOR_KINDS, OWN_KINDS
+from casemate.recorder.ocsf import NAMED
 from casemate.recorder.protocol import MAX_TEXT, Query
 
 performs = Performers()
-_KINDS = frozenset(kind.__name__ for kind in (*KINDS, *MONITOR_KINDS, *OWN_KINDS))
-"""Of happenings, as `metadata.event_code` has them."""
 
 
 def _kinds_like(kind: str) -> str:
-    names = {each.lower(): each for each in _KINDS}
+    names = {each.lower(): each for each in NAMED}
     near = get_close_matches(kind.lower(), names, n=3, cutoff=0.5)
     which = ", ".join(names[each] for each in near) or "Denial, SignedIn, VersionDeployed"
     return f"Give a kind that there is, such as {which}."
@@ -77,11 +75,11 @@ async def _list(wanted: ListJournal, call: Call) -> JournalPage:
         )
     )
     whole = wanted.before is None and found.before is None
-    if whole and not found.entries and wanted.kind not in {None, *_KINDS}:
+    if whole and not found.entries and wanted.kind is not None and wanted.kind not in NAMED:
         # "Nothing was recorded" of a name that nothing has would be believed.
         raise NotFoundError(
             f"There is no kind of happening {wanted.kind}, and no entry of one.",
-            next_step=_kinds_like(str(wanted.kind)),
+            next_step=_kinds_like(wanted.kind),
         )
     return JournalPage(
         entries=tuple(

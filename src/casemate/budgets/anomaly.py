@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from casemate.model.budget import MAX_LIFT, Unusual
+from casemate.model.budget import Unusual, lifted_since
 from casemate.model.facts import CostAnomaly, Fact
 from casemate.set_clock import left_of
 
@@ -154,7 +154,7 @@ class Anomalies:
     def lift(self, unusual: Unusual) -> None:
         """Slow a function by nothing until then; until 0: what is unusual is slowed again."""
         key = unusual.project, unusual.function
-        since = unusual.lifted_at or unusual.lifted_until - MAX_LIFT
+        since = lifted_since(unusual.lifted_at, unusual.lifted_until)
         seconds = left_of(since, unusual.lifted_until, self._clock())
         known = self._lifted.pop(key, None)
         if known is not None and known.unusual == unusual:

@@ -24,7 +24,6 @@ from casemate.metering.bill import day_of
 from casemate.metering.prices import DEFAULT, shipped_text
 from casemate.model.budget import (
     MAX_BUDGETS,
-    MAX_LIFT,
     MAX_OF_PROJECT,
     Budget,
     BudgetState,
@@ -32,6 +31,7 @@ from casemate.model.budget import (
     Quota,
     QuotaState,
     Unusual,
+    lifted_since,
 )
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
@@ -60,11 +60,6 @@ class Kept(msgspec.Struct, frozen=True):
     lifted_for: str = ""
     lifted_at: float = 0.0
     """0: an earlier release has not kept it."""
-
-    @property
-    def lifted_since(self) -> float:
-        """Since when it is lifted, or could be."""
-        return self.lifted_at or self.lifted_until - MAX_LIFT
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -147,16 +142,15 @@ class Budgets:
         """Have a budget as it is kept; `count` anew what is used where that is money."""
         budget = kept.budget
         known = self._allowance.ledgers.get(budget.project, {}).get(budget.name)
-        ledger = known if known is not None and known.budget == budget else None
-        if ledger is not None:
-            ledger.lift(kept.lifted_since, kept.lifted_until, self._clock())
-            ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
+        in_force = known is not None and known.budget == budget
+        ledger = known if known is not None and in_force else Ledger(budget, self._clock())
+        since = lifted_since(kept.lifted_at, kept.lifted_until)
+        ledger.lift(since, kept.lifted_until, self._clock())
+        ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
+        if in_force:
             if count and budget.unit is BudgetUnit.MONEY:
                 await self._counting.count(ledger)
             return
-        ledger = Ledger(budget, self._clock())
-        ledger.lift(kept.lifted_since, kept.lifted_until, self._clock())
-        ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
         with self._allowance.awaiting(ledger):
             await self._counting.count(ledger)
             await self._take_first(ledger)

@@ -202,21 +202,22 @@ class DecodedTexts(Known):
         if depth < MAX_DEPTH:
             made = self._forms.of_all(texts, self._budget.spend, NORMAL_COST)
         lower = all_lowered(texts)
-        lower_of = dict(zip(texts, lower, strict=True)) if has_quotes or made else {}
         quoted = _only_quoted(texts) if has_quotes else []
-        others = texts
+        lower_of = dict(zip(texts, lower, strict=True)) if quoted else {}
         if quoted:
             done = set(quoted)
             others = [text for text in texts if text not in done]
             self._requoted(quoted, [lower_of[text] for text in quoted])
-        self._search_for_all(others, [lower_of[text] for text in others] if quoted else lower)
-        documents = self._documents_among(texts, made) if self._documents or made else ()
-        pieces = [text for text in texts if text not in documents] if documents else texts
-        if len(pieces) == len(texts):
-            self._fragments.add_all(lower, texts)
+            self._search_for_all(others, [lower_of[text] for text in others])
         else:
-            at = dict(zip(texts, lower, strict=True))
-            self._fragments.add_all([at[text] for text in pieces], pieces)
+            self._search_for_all(texts, lower)
+        documents = self._documents_among(texts, made) if self._documents or made else ()
+        if documents:
+            lower_of = lower_of or dict(zip(texts, lower, strict=True))
+            pieces = [text for text in texts if text not in documents]
+            self._fragments.add_all([lower_of[text] for text in pieces], pieces)
+        else:
+            self._fragments.add_all(lower, texts)
         self._take_all_forms(made, depth)
 
     def _hard_alone(self, text: str, depth: int) -> None:

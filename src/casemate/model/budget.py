@@ -93,6 +93,12 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     """Why."""
 
 
+def lifted_since(at: float, until: float) -> float:
+    """Return since when something is lifted until then, or could be where an earlier release has
+    not kept `at`: 0. All are Unix times."""
+    return at or until - MAX_LIFT
+
+
 class Unusual(msgspec.Struct, frozen=True, kw_only=True):
     """A function that costs far more than is usual of it: slowed, or let run for a while."""
 

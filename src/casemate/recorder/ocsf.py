@@ -264,9 +264,10 @@ MONITOR_KINDS: tuple[type[facts.Fact], ...] = tuple(_MONITORED)
 """Those that the monitor has recorded, and nobody else."""
 OWN_KINDS: tuple[type[facts.Fact], ...] = tuple(_OWN)
 """Those that the recorder itself tells, and nobody else."""
-_NAMED: Mapping[str, type[facts.Fact]] = {
+NAMED: Mapping[str, type[facts.Fact]] = {
     kind.__name__: kind for kind in (*KINDS, *MONITOR_KINDS, *OWN_KINDS)
 }
+"""All that are recorded by their names, as `metadata.event_code` has them."""
 _BASE = frozenset(facts.Fact.__struct_fields__)
 
 
@@ -288,7 +289,7 @@ def _decoder(kind: str) -> Callable[[bytes], facts.Fact]:
 
     Made when the first comes: gateway and monitor need none, and a recorder few of them.
     """
-    return msgspec.msgpack.Decoder(decodable(_NAMED[kind])).decode
+    return msgspec.msgpack.Decoder(decodable(NAMED[kind])).decode
 
 
 def decode(kind: str, data: bytes) -> facts.Fact:

@@ -224,33 +224,38 @@ def class_made(
     reader: Reader, node: ast.ClassDef, made: Ref, bases: tuple[Value, ...], state: State
 ) -> None:
     """Take the methods of a class whose library calls them for requests."""
-    names = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
-    before = _before_views(node)
-    if not before and not any(name.endswith(_HANDLERS) for name in names):
+    if not _is_called(node):
         return
+    before, names = _before_views(node), _bases(node)
     thing = state.things.get(made.number)
     scope = state.things.get(thing.scope) if isinstance(thing, Class) else None
     if not isinstance(scope, Scope):
         return
     instance = reader.new(Instance(made.number, {}, ""), state)
     for name, value in scope.names.items():
-        if name in before and isinstance(value, Func) and isinstance(value.node, Definition):
-            bound = Bound(value, (instance,))
-            reader.found(_middleware(_pending(reader, bound, value.node, "http", "route", "")))
-            continue
         verb = name in _VERBS or name.startswith("do_") or name in ("list", "create", "retrieve")
-        if verb and isinstance(value, Func) and isinstance(value.node, Definition):
-            bound = Bound(value, (instance,))
-            pending = _pending(reader, bound, value.node, "http", "route", "")
+        if not (name in before or verb) or not isinstance(value, Func):
+            continue
+        if not isinstance(value.node, Definition):
+            continue
+        pending = _pending(reader, Bound(value, (instance,)), value.node, "http", "route", "")
+        if name in before:
+            reader.found(_middleware(pending))
+        else:
             pending.html = not any("Resource" in each or "API" in each for each in names)
             reader.found(pending)
+
+
+def _bases(node: ast.ClassDef) -> list[str]:
+    """Return the last names of what a class is made of."""
+    return [ast.unparse(base).rpartition(".")[2] for base in node.bases]
 
 
 def _before_views(node: ast.ClassDef) -> frozenset[str]:
     """Return the methods of a class that frameworks call before routes, as those of Django."""
     made = next((e for e in node.body if getattr(e, "name", "") == "__init__"), None)
     given = [each.arg for each in made.args.args] if isinstance(made, Definition) else []
-    names = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+    names = _bases(node)
     if "get_response" in given or any(name.endswith("MiddlewareMixin") for name in names):
         return frozenset(("__call__", "process_request", "process_view"))
     if any(name.endswith("HTTPMiddleware") for name in names):
@@ -510,7 +515,7 @@ def _marks(decorator: ast.expr) -> bool:
 
 
 def _is_handler_class(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base).rpartition(".")[2].endswith(_HANDLERS) for base in node.bases)
+    return any(name.endswith(_HANDLERS) for name in _bases(node))
 
 
 def _is_called(node: ast.ClassDef) -> bool:

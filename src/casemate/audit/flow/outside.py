@@ -168,9 +168,7 @@ def checked(
         taints = contexts.harmful(row.weakness, value, state, reader.kinds)
         if taints:
             reader.report(row.weakness, name, taints, node, row.confidence)
-        if row.weakness == "command":
-            whole = not taints and contexts.is_checked(value, state, reader.kinds)
-            reader.looked(node, checked=whole)
+        contexts.look(reader, row.weakness, value, taints, state, node)
     if not rows:
         guessed(reader, name, given, state, node)
     return bool(rows)

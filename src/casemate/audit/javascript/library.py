@@ -227,9 +227,7 @@ def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node
                     continue  # of an object only the properties that are named
                 at = name if not place.endswith("$where") else "$where"
                 taints = _harmful(reader, sink.weakness, value, at, state)
-                if sink.weakness == "command":
-                    whole = not taints and contexts.is_checked(value, state, reader.kinds)
-                    reader.looked(node, checked=whole)
+                contexts.look(reader, sink.weakness, value, taints, state, node)
                 if taints:
                     call = _shown(name)
                     placed = place.endswith("Expression") and sink.weakness == "nosql"

@@ -34,6 +34,10 @@ _REMADE = frozenset(("fork", "partial", "deepPartial", "pick", "omit", "extend",
 _FOUND = "=found:"
 """The type of what tells at which place of a list something was found that is like data: behind
 it the forms that are known then."""
+_VALIDATOR = "@hono.validator()"
+_VALIDATORS = ("@hono/zod-validator.zValidator", "@hono/standard-validator.sValidator")
+_DESCRIBING = "@hono/zod-openapi.createRoute"
+_TARGETS = {"params": "param", "query": "query", "headers": "header", "cookies": "cookie"}
 _MAX_FIELDS = 200
 _DEEPEST = 4
 
@@ -180,12 +184,6 @@ def _described(route: object, state: State) -> Iterator[tuple[object, Value]]:
 
 def _inner(thing: object, name: str, state: State) -> object:
     return thing_of(thing.known.get(name, ANYTHING), state) if isinstance(thing, Mapping) else None
-
-
-_VALIDATOR = "@hono.validator()"
-_VALIDATORS = ("@hono/zod-validator.zValidator", "@hono/standard-validator.sValidator")
-_DESCRIBING = "@hono/zod-openapi.createRoute"
-_TARGETS = {"params": "param", "query": "query", "headers": "header", "cookies": "cookie"}
 
 
 def _written(known: list[tuple[int, str]]) -> str:

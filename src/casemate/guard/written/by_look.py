@@ -31,6 +31,7 @@ from .kinds import Kind
 from .lines import BREAKS, before_in_line, doubtful
 from .records import FIX_LOG
 from .settings import FIX_LINE, judge_blocks
+from .taken_apart import source_of
 
 _FILES = frozenset((io.BufferedRandom, io.TextIOWrapper))
 MAX_TEXT = 64 * 1024
@@ -100,7 +101,7 @@ def read(
     if type(text) is not str or not guard.active or len(text) > MAX_TEXT:
         return
     patterns = arguments[0] if arguments else ()
-    quoted = [one for one in patterns if reads_quotes(_source(one))] if _has_quotes(text) else []
+    quoted = [one for one in patterns if reads_quotes(source_of(one))] if _has_quotes(text) else []
     look_at(shell, guard, text, quoted[0] if len(quoted) == 1 else None)
     if quoted_cells.is_kept(guard, text) and not quoted_cells.reads_tables(guard):
         guard.check(entries.NAME, text, found(guard, entries.judging(guard)))
@@ -111,10 +112,6 @@ def read(
         judged = taken_apart.judging(pattern) if fits else None
         if judged is not None:
             guard.check(taken_apart.NAME, text, judged)
-
-
-def _source(pattern: str | re.Pattern[str]) -> str:
-    return pattern if isinstance(pattern, str) else pattern.pattern
 
 
 def _has_quotes(text: str) -> bool:
@@ -209,8 +206,7 @@ def read_written(shell: Callable[[Guard], Judge], guard: Guard, function: Any, *
         # What reads from a file's beginning may do so line by line; of a text it has to be told.
         whole = getattr(function, "__name__", "") == "getvalue" or quoted_cells.reads_tables(guard)
         admitting = functools.partial(_without_cells, guard) if whole and '"' in text else None
-        lines = entries.judging(guard, admitting) if admitting else entries.judging(guard)
-        guard.check(entries.NAME, text, found(guard, lines))
+        guard.check(entries.NAME, text, found(guard, entries.judging(guard, admitting)))
 
 
 def _without_cells(guard: Guard, text: str, spans: Sequence[Span]) -> Callable[[Span], bool]:
@@ -298,7 +294,7 @@ def judge_quotes(
 
 def _ends(pattern: str | re.Pattern[str], quote: str, part: str) -> bool:
     """Tell whether data ends its quotes: one behind a backslash does where no pattern knows it."""
-    return _QUOTES[quote].search(part) is not None or "\\\\" not in _source(pattern)
+    return _QUOTES[quote].search(part) is not None or "\\\\" not in source_of(pattern)
 
 
 def judge_structured(text: str, spans: Sequence[Span]) -> Verdict | None:

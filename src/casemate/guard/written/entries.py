@@ -59,17 +59,13 @@ Admitting = Callable[[str, Sequence[Span]], Callable[[Span], bool]]
 """Returns what leaves out data in which no line begins for who reads the text."""
 
 
-def _admitting_all(text: str, spans: Sequence[Span]) -> Callable[[Span], bool]:
-    return lambda span: True
-
-
-def judging(guard: Guard, admitting: Admitting = _admitting_all) -> Judge:
+def judging(guard: Guard, admitting: Admitting | None = None) -> Judge:
     """Return what judges lines that the code reads again, by what its code has written."""
     return lambda text, spans: judge(guard.constants, text, spans, admitting)
 
 
 def judge(
-    known: Constants, text: str, spans: Sequence[Span], admitting: Admitting = _admitting_all
+    known: Constants, text: str, spans: Sequence[Span], admitting: Admitting | None = None
 ) -> Verdict | None:
     """Return a verdict if data begins a line such as the code has written and reads."""
     seen = [span for span in spans if not span.is_piece]
@@ -81,7 +77,7 @@ def judge(
         for span in doubtful(seen)
         if _begins(own, span) and any(begun_behind_blanks(text, span))
     ]
-    if given and admitting is not _admitting_all:
+    if given and admitting is not None:
         given = list(filter(admitting(text, seen), given))
     if not given:
         return None

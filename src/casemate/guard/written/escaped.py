@@ -10,12 +10,10 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 
-from ..exponential import is_exponential
 from ..origin import Span
 from ..spans import neutral
+from .taken_apart import MAX_PARTS, MAX_TEXT, compiled_of
 
-MAX_TEXT = 8 * 1024
-_MAX_PATTERN, _MAX_PARTS = 1000, 500
 _BEHIND_BACKSLASHES = re.compile(r"(?:[^\\'\"]|\\.)*+", re.DOTALL)
 Knows = Callable[[Span], bool]
 """Tells of data within quotes that the reader takes it for the inside of one text."""
@@ -23,12 +21,12 @@ Knows = Callable[[Span], bool]
 
 def knowing(pattern: str | re.Pattern[str], text: str, spans: Sequence[Span]) -> Knows:
     """Return what tells of data whether a pattern reads it as one text, with its quotes."""
-    compiled = _compiled(pattern) if len(text) <= MAX_TEXT else None
+    compiled = compiled_of(pattern) if len(text) <= MAX_TEXT else None
     if compiled is None:
         return lambda span: False
     own = neutral(text, spans)
     parts = _parts(compiled, text)
-    if len(parts) >= _MAX_PARTS or parts != _parts(compiled, own):
+    if len(parts) >= MAX_PARTS or parts != _parts(compiled, own):
         return lambda span: False
 
     def knows(span: Span) -> bool:
@@ -47,14 +45,4 @@ def _is_escaped(part: str, quote: str) -> bool:
 
 
 def _parts(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
-    return [m.span() for m in itertools.islice(pattern.finditer(text), _MAX_PARTS)]
-
-
-def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str] | None:
-    source = pattern if isinstance(pattern, str) else pattern.pattern
-    if len(source) > _MAX_PATTERN or is_exponential(source):
-        return None
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError, ValueError):
-        return None
+    return [m.span() for m in itertools.islice(pattern.finditer(text), MAX_PARTS)]

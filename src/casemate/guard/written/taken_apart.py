@@ -18,7 +18,8 @@ from .lines import MAX_LINE, before_in_line, doubtful, is_whole
 
 NAME = "deserialisation"
 MAX_TEXT = 8 * 1024
-_MAX_PATTERN, _MAX_PARTS = 1000, 500
+_MAX_PATTERN = 1000
+MAX_PARTS = 500
 _MIN_SIGNS = 2
 _MAX_RUN = 256
 """Characters at either end of data in which a part that the code has written begins or ends."""
@@ -35,19 +36,30 @@ _FIX = (
 
 def judging(pattern: str | re.Pattern[str], flags: int = 0) -> Judge | None:
     """Return what judges a text that a pattern takes apart; None if it does not tell of parts."""
-    source = pattern if isinstance(pattern, str) else pattern.pattern
-    if len(source) > _MAX_PATTERN or _LINKS.search(source) is not None:
+    links = _LINKS.search(source_of(pattern), 0, _MAX_PATTERN)
+    compiled = compiled_of(pattern, flags) if links is None else None
+    if compiled is None:
         return None
-    if is_exponential(source):
-        return None
-    if isinstance(pattern, str):
-        try:
-            compiled = re.compile(pattern, flags)
-        except (re.error, OverflowError, RecursionError, ValueError):
-            return None
-    else:
-        compiled = pattern
     return lambda text, spans: judge(compiled, text, spans)
+
+
+def source_of(pattern: str | re.Pattern[str]) -> str:
+    """Return what a pattern was written as."""
+    return pattern if isinstance(pattern, str) else pattern.pattern
+
+
+def compiled_of(pattern: str | re.Pattern[str], flags: int = 0) -> re.Pattern[str] | None:
+    """Return a pattern of the code's own that can be run to judge by it; None if that may be long,
+    or it is none."""
+    source = source_of(pattern)
+    if len(source) > _MAX_PATTERN or is_exponential(source):
+        return None
+    if not isinstance(pattern, str):
+        return pattern
+    try:
+        return re.compile(pattern, flags)
+    except (re.error, OverflowError, RecursionError, ValueError):
+        return None
 
 
 def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict | None:
@@ -57,12 +69,12 @@ def judge(pattern: re.Pattern[str], text: str, spans: Sequence[Span]) -> Verdict
     if not given or is_whole(text, seen) or len(text) > MAX_TEXT:
         return None
     flat, cuts = _flattened(text, seen)
-    own = [_bounds(m, cuts) for m in itertools.islice(pattern.finditer(flat), _MAX_PARTS)]
+    own = [_bounds(m, cuts) for m in itertools.islice(pattern.finditer(flat), MAX_PARTS)]
     starts = {start for start, _ in own}
     written = {_signs(text, start, end, seen) for start, end in own} - {""}
     if not written:
         return None
-    for found in itertools.islice(pattern.finditer(text), _MAX_PARTS):
+    for found in itertools.islice(pattern.finditer(text), MAX_PARTS):
         start, part = found.start(), found[0]
         if start in starts:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from casemate.audit.flow.characters import PLAIN
 from casemate.audit.flow.library.safe import NORMAL
@@ -70,6 +71,24 @@ def is_checked(value: Value, state: State, kinds: list[str]) -> bool:
     taints = [taint for part in parts if not isinstance(part, str) for taint in part]
     sure = all(not t.doubt and kinds[t.source] not in (RANDOM, STORED) for t in taints)
     return bool(taints) and sure and all(isinstance(part, str) or part for part in parts)
+
+
+class Looking(Protocol):
+    """What reads code of a language."""
+
+    kinds: list[str]
+
+    def looked(self, node: Any, *, checked: bool) -> None:
+        """Tell of a command line, and whether all in it is written out or was checked."""
+
+
+def look(
+    reader: Looking, weakness: str, value: Value, taints: Taints, state: State, node: Any
+) -> None:
+    """Tell of what a sink is given, if that is a command line; `taints` is what does harm in it."""
+    if weakness == "command":
+        whole = not taints and is_checked(value, state, reader.kinds)
+        reader.looked(node, checked=whole)
 
 
 _UPLOAD = ".files["

@@ -30,7 +30,5 @@ def tell(
     taints = contexts.harmful(weakness, value, state, reader.kinds)
     if taints:
         reader.report(weakness, name, taints, node, confidence)
-    if weakness == "command":
-        whole = not taints and contexts.is_checked(value, state, reader.kinds)
-        reader.looked(node, checked=whole)
+    contexts.look(reader, weakness, value, taints, state, node)
     return bool(taints)
