@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import stat
 import time
@@ -70,15 +71,14 @@ class _Walk:
     boundary: Path
     left_out: frozenset[Path]
     ends: float = field(default_factory=lambda: time.monotonic() + COPY_TIMEOUT)
-    folders: list[None] = field(default_factory=list)
-    """One for each that was looked into: links can lead to a few by any number of ways."""
+    ways: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Numbers those to folders that are looked into: links can lead to a few by any number."""
 
     def files(
         self, folder: Path, prefix: str, above: tuple[Path, ...]
     ) -> Iterator[tuple[str, Path]]:
         """Yield path in the bundle and real path of every file; `above` finds loops of links."""
-        self.folders.append(None)
-        if len(self.folders) > MAX_SOURCE_FOLDERS:
+        if next(self.ways) > MAX_SOURCE_FOLDERS:
             raise SourceTreeError(
                 f"There are more than {MAX_SOURCE_FOLDERS:,} folders, or ways to them by links.",
                 next_step="List in .casemateignore what the function does not need.",

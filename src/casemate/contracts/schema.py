@@ -66,11 +66,9 @@ class Violation(msgspec.Struct, frozen=True):
         told = "; ".join(map(str, (self, *self.more)))
         if self.untold:
             return f"{told}; and {self.untold} more"
-        return (
-            f"{told} (others are not looked for in an event of this size)"
-            if (self.only_first)
-            else told
-        )
+        if self.only_first:
+            return f"{told} (others are not looked for in an event of this size)"
+        return told
 
     def __str__(self) -> str:
         """Return what it is, without the others, on one line."""

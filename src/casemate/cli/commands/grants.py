@@ -89,10 +89,7 @@ def _used_by_others(
     idle: Iterable[tuple[Grant, list[str]]], others: Iterable[GrantUse]
 ) -> Iterator[str]:
     """Tell of what this version has not used the newest other one that has."""
-    newest: dict[tuple[str, str], int] = {}
-    for use in others:
-        key = use.grant, use.action
-        newest[key] = max(use.version, newest.get(key, 0))
+    newest = {(use.grant, use.action): use.version for use in others}
     for grant, actions in idle:
         for action in actions:
             if version := newest.get((grant.text, action)):
