@@ -64,7 +64,10 @@ def read_ignore(root: Path) -> Ignore:
     own = [line.strip() for line in lines]
     added = [pattern for pattern in own if pattern and not pattern.startswith("#")]
     if len(added) > _MAX_PATTERNS:
-        raise SourceTreeError(f"{IGNORE_FILE} has more than {_MAX_PATTERNS} patterns.")
+        raise SourceTreeError(
+            f"{IGNORE_FILE} has more than {_MAX_PATTERNS} patterns.",
+            next_step="Leave out folders as a whole, by a pattern such as data/.",
+        )
     return Ignore([*DEFAULT_PATTERNS, *added])
 
 
@@ -75,7 +78,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             f"{IGNORE_FILE}: {pattern[:80]!r} negates, which is not supported.",
             next_step="List only what stays out.",
         )
-    refused = SourceTreeError(f"{IGNORE_FILE}: {pattern[:80]!r} is not a pattern.")
+    refused = SourceTreeError(
+        f"{IGNORE_FILE}: {pattern[:80]!r} is not a pattern.",
+        next_step=f"Write one of git's, of at most {_MAX_PATTERN} characters, without classes such "
+        "as [:alpha:].",
+    )
     if len(pattern) > _MAX_PATTERN or pattern.startswith("#"):
         raise refused
     try:

@@ -99,8 +99,9 @@ def test_the_file_adds_patterns(tmp_path: Path) -> None:
 )
 def test_unusable_patterns_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / ".casemateignore").write_text(text)
-    with pytest.raises(SourceTreeError, match=r"\.casemateignore"):
+    with pytest.raises(SourceTreeError, match=r"\.casemateignore") as refused:
         read_ignore(tmp_path)
+    assert refused.value.next_step
 
 
 LONG = ("a" * 255, "a/" * 60 + "c", ("a" * 15 + "/") * 31 + "y", ("a" * 200 + "/") * 2 + "a" * 100)
@@ -127,8 +128,9 @@ def test_more_patterns_than_are_held_against_each_name_are_refused(tmp_path: Pat
     (tmp_path / ".casemateignore").write_text("a\n" * 1000)
     assert read_ignore(tmp_path).matches("a", folder=False)
     (tmp_path / ".casemateignore").write_text("a\n" * 1001)
-    with pytest.raises(SourceTreeError, match="more than 1000 patterns"):
+    with pytest.raises(SourceTreeError, match="more than 1000 patterns") as refused:
         read_ignore(tmp_path)
+    assert refused.value.next_step
 
 
 @given(st.text(alphabet="ab*?[]!^-/\\#. \n", max_size=20), st.text(alphabet="ab[]/*", max_size=12))
