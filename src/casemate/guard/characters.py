@@ -49,7 +49,11 @@ def spans(
         return []
     for source, origin in sources():
         text = lowered(source)
-        places = next((p for p, wanted in candidates if _is_left_of(wanted, text)), ())
+        enclosed = _enclosed(steps, text, is_constant)
+        if enclosed is not None:
+            return _runs(enclosed, origin.decoded("its characters"))
+        left = (p for p, wanted in candidates if _is_left_of(wanted, text))
+        places: Sequence[int] = next(left, ())
         places = places or _one_by_one(steps, text, is_constant)
         places = places or next((p for p, wanted in candidates if _is_turned(wanted, text)), ())
         if places:
@@ -165,15 +169,46 @@ def _is_turned(wanted: str, source: str) -> bool:
     return not collections.Counter(wanted) - collections.Counter(source)
 
 
+def _enclosed(
+    steps: Sequence[Step], source: str, is_constant: Callable[[str], bool]
+) -> list[int] | None:
+    """Return what was kept of a text between signs that the code has put around it, if so.
+
+    `"*" + escaped + "*"`: the first of these is not the one that the text itself begins with.
+    """
+    left, right = (_is_sign(steps[n], is_constant) for n in (0, -1))
+    inner = steps[left : len(steps) - right]
+    if not left + right or not inner:
+        return None
+    if len(inner) == 1:  # joined by nothing
+        inner = [[one] for one in inner[0] if one[0]]
+    # What stands for a character is longer here: another sign may be that of another text.
+    kept = _kept(inner, source, lambda piece: False)
+    return None if kept is None else [place + left for place in kept]
+
+
+def _is_sign(step: Step, is_constant: Callable[[str], bool]) -> bool:
+    """Tell whether a step is one sign that the code has as a text of its own."""
+    return len(step) == 1 and len(step[0][0]) == 1 and is_constant(step[0][0])
+
+
 def _one_by_one(
     steps: Sequence[Step], source: str, is_constant: Callable[[str], bool]
 ) -> list[int]:
-    """Return where each character of a text is that was kept, if one turn was made for each.
+    """Return where each character of a text is that was kept, if that was more than a few."""
+    kept = _kept(steps, source, is_constant) or []
+    return kept if len(kept) * 2 >= len(source) else []
+
+
+def _kept(
+    steps: Sequence[Step], source: str, is_constant: Callable[[str], bool]
+) -> list[int] | None:
+    """Return where each character of a text is that was kept; None unless a turn was made for each.
 
     For others the code has put a text of its own.
     """
     if len(steps) != len(source):
-        return []
+        return None
     kept: list[int] = []
     left = ""
     place = 0
@@ -188,10 +223,9 @@ def _one_by_one(
         if seen:
             left += character
         elif not all(literal or len(p) > 1 or is_constant(p) for p, literal in step):
-            return []
+            return None
     # Letters that were kept of a cleaned text are as harmless as those of a filtered one.
-    words = left.replace("_", "a").isalnum()
-    return [] if words or len(kept) * 2 < len(source) else kept
+    return [] if left.replace("_", "a").isalnum() else kept
 
 
 def _runs(places: Sequence[int], origin: Origin) -> list[Span]:

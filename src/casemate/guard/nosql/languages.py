@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..origin import Span
 from ..plain_names import is_hidden
 from ..quoted import WORD, Language, judge, language, opens_quotes, tokenize
-from ..spans import neutral
+from ..spans import around, neutral
 from ..verdict import Verdict
 
 _DOUBLE = r'"(?:[^"\\]|\\.)*"'
@@ -131,8 +131,7 @@ def judge_graphql(text: str, spans: Sequence[Span]) -> Verdict | None:
 
     A document that is the event's as a whole is one of a client, whom the server answers.
     """
-    first = spans[0]
-    if not text[: first.start].strip() and not text[first.end :].strip():
+    if not any(map(str.strip, around(text, spans))):
         return None
     doubtful = [s for s in spans if not s.vouched]
     verdict = judge(text, doubtful, GRAPHQL)

@@ -25,7 +25,7 @@ from ..spans import Cover, around, merged, neutral
 from ..standing import is_put_together
 from ..verdict import Judge as JudgeText
 from ..verdict import Verdict
-from . import alike, entries, escaped, quoted_cells, shaped, taken_apart, wire
+from . import alike, entries, escaped, indented, quoted_cells, shaped, taken_apart, wire
 from .judgement import Judge, sink_of, verdict_by
 from .kinds import Kind
 from .lines import BREAKS, before_in_line, doubtful
@@ -123,8 +123,13 @@ def look_at(
     guard: Guard,
     text: str,
     pattern: str | re.Pattern[str] | None = None,
+    *,
+    answered: bool = False,
 ) -> None:
-    """As `read`, of a text that need not be taken apart; `pattern` is what reads its quotes."""
+    """As `read`, of a text that need not be taken apart; `pattern` is what reads its quotes.
+
+    `answered`: whether it is a result, of which nobody says that its lists are read again.
+    """
     if _SYSLOG.match(text) is not None:
         _check(guard, "log", text, judge_structured)
     elif _POINT.match(text) is not None:
@@ -147,7 +152,9 @@ def look_at(
         elif is_put_together(guard, text):
             if shaped.signs_of(text):
                 guard.check("file", text, functools.partial(_judge_shaped, guard, pattern))
-            guard.check(entries.NAME, text, entries.judging(guard, _admitting(guard, pattern)))
+            admitting = _admitting(guard, pattern)
+            judged = entries.judging(guard, admitting, listed=not answered)
+            guard.check(entries.NAME, text, judged)
         elif shaped.has_commands(text) and _is_filled(guard, text):
             guard.check("file", text, functools.partial(_judge_shaped, guard, pattern))
 
@@ -172,7 +179,10 @@ def _admitting(guard: Guard, pattern: str | re.Pattern[str] | None) -> entries.A
         tables = quoted_cells.reads_tables(guard)
         held = quoted_cells.holding(text, spans) if tables and '"' in text else None
         knows = escaped.knowing(pattern, text, spans) if pattern is not None else None
-        return lambda span: not ((held and held(span)) or (knows and knows(span)))
+        return lambda span: (
+            not ((held and held(span)) or (knows and knows(span)))
+            and not indented.is_indented(guard, text, span)
+        )
 
     return admitting
 
@@ -265,11 +275,15 @@ def _judge_shaped(
         seen = Cover((span.start, span.end) for span in whole)
         texts = (one for one in guard.texts(text) if seen.meets(one.start, one.end))
         whole = merged([*whole, *texts])
-    verdict = shaped.judge(text, whole)
+
+    def begins_lines(span: Span) -> bool:
+        return not indented.is_indented(guard, text, span)
+
+    verdict = shaped.judge(text, whole, begins_lines=begins_lines)
     if verdict is None or pattern is None or verdict.changed != shaped.ENDS_QUOTES:
         return verdict
     knows = escaped.knowing(pattern, text, whole)
-    return shaped.judge(text, whole, lambda span: not knows(span))
+    return shaped.judge(text, whole, lambda span: not knows(span), begins_lines)
 
 
 def judge_quotes(

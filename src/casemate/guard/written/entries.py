@@ -39,6 +39,8 @@ _TAGGED = re.compile(r"[ \t]{0,8}[\[<{@#$!%/*.+-]{1,3}[A-Za-z_][\w./-]{0,40}[\]>
 """A name with signs before it: `[private]`, `@end`, `/ban`."""
 _BEGINNINGS = re.compile(r"\A.{2,60}")
 _SIGN = re.compile(r"[^\w\s.,'\"!?)(-]")
+_ITEMS = frozenset(("*", "+", ">", "#", "##", "###"))
+"""What begins items, quotations and headings of Markdown; a `-` asks for nothing anyway."""
 _MAX_ASKED = 40
 """Characters of a beginning for which a line is asked."""
 _DIRECTIVE = re.compile(r"\s{0,16}[A-Za-z_][\w-]{1,40} [^;]{1,300};\s*\Z")
@@ -59,13 +61,21 @@ Admitting = Callable[[str, Sequence[Span]], Callable[[Span], bool]]
 """Returns what leaves out data in which no line begins for who reads the text."""
 
 
-def judging(guard: Guard, admitting: Admitting | None = None) -> Judge:
-    """Return what judges lines that the code reads again, by what its code has written."""
-    return lambda text, spans: judge(guard.constants, text, spans, admitting)
+def judging(guard: Guard, admitting: Admitting | None = None, *, listed: bool = True) -> Judge:
+    """Return what judges lines that the code reads again, by what its code has written.
+
+    Without `listed` what begins an item of a list (`* `) is for people alone.
+    """
+    return lambda text, spans: judge(guard.constants, text, spans, admitting, listed=listed)
 
 
 def judge(
-    known: Constants, text: str, spans: Sequence[Span], admitting: Admitting | None = None
+    known: Constants,
+    text: str,
+    spans: Sequence[Span],
+    admitting: Admitting | None = None,
+    *,
+    listed: bool = True,
 ) -> Verdict | None:
     """Return a verdict if data begins a line such as the code has written and reads."""
     seen = [span for span in spans if not span.is_piece]
@@ -85,7 +95,7 @@ def judge(
     for span in given:
         # In quotes a reader may fold a line end, as YAML does, but not one of directives.
         quoted = _is_quoted(text, span)
-        alike = _ended(known, lines) if quoted else _alike(known, text, lines, span)
+        alike = _ended(known, lines) if quoted else _alike(known, text, lines, span, listed=listed)
         for place in itertools.islice(begun_behind_blanks(text, span), _MAX_LINES):
             if alike(BREAKS.split(text[place : place + MAX_LINE], maxsplit=1)[0]):
                 return Verdict(span.origin, _CHANGED, _FIX)
@@ -104,11 +114,13 @@ def _begins(own: str, span: Span) -> bool:
     return before_in_line(own, span).strip(_DATA + " \t") != ""
 
 
-def _alike(known: Constants, text: str, lines: Sequence[str], span: Span) -> Callable[[str], bool]:
+def _alike(
+    known: Constants, text: str, lines: Sequence[str], span: Span, *, listed: bool
+) -> Callable[[str], bool]:
     """Return what tells whether a line is one like those of the code."""
     rules = (
         _named(known, lines),
-        _asked(known, lines),
+        _asked(known, lines, listed=listed),
         _tagged(lines),
         _ended(known, lines),
         _rows(known, lines),
@@ -146,7 +158,7 @@ def _is_sentence(line: str) -> bool:
     return not (first.islower() or first.isupper()) or line.rstrip()[-1:] in ".,!?:"
 
 
-def _asked(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
+def _asked(known: Constants, lines: Sequence[str], *, listed: bool) -> Callable[[str], bool]:
     """Return what tells whether a line begins as one of the code's does, for which it may ask."""
     heads = (line.partition(_DATA)[0].lstrip() for line in lines)
     parts = {found[0] for head in heads for found in _BEGINNINGS.finditer(head) if found[0]}
@@ -155,6 +167,7 @@ def _asked(known: Constants, lines: Sequence[str]) -> Callable[[str], bool]:
         for text in known.texts
         if 1 < len(text) <= _MAX_ASKED
         and _SIGN.search(text)
+        and (listed or text.strip() not in _ITEMS)
         and any(p.startswith(text) for p in parts)
     ]
     return lambda line: line.startswith(tuple(asked))

@@ -119,7 +119,7 @@ def check(guard: Guard, found: Sequence[Found], sink: str, shell: Judge) -> None
                 guard.check(LOG, text, records.judge_kept)
             if "\r\n" in text or wire.begins_mail(text):
                 wire.read_answer(guard, text)
-            by_look.look_at(lambda _: shell, guard, text)
+            by_look.look_at(lambda _: shell, guard, text, answered=True)
         elif guard.provenance.of(text) is not None:
             files.check(guard, kind, text, [text], shell)
 

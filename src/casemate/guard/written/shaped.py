@@ -177,11 +177,15 @@ def has_commands(text: str) -> bool:
 
 
 def judge(
-    text: str, spans: Sequence[Span], admits: Callable[[Span], bool] = lambda span: True
+    text: str,
+    spans: Sequence[Span],
+    admits: Callable[[Span], bool] = lambda span: True,
+    begins_lines: Callable[[Span], bool] = lambda span: True,
 ) -> Verdict | None:
     """Return a verdict if data is more than one value in a text that the code has put together.
 
-    Data that is not to be looked at, `admits` leaves out.
+    Data that is not to be looked at, `admits` leaves out; that of which no line begins one for who
+    reads the text, `begins_lines`.
     """
     if is_whole(text, spans):
         return None
@@ -192,7 +196,8 @@ def judge(
     lettered, marked = neutral(text, spans), neutral(text, spans, _DATA)
     for rules, own in ((_BY_NAMES, lettered), (_BY_LOOK, marked)):
         for rule in rules:
-            found = next(rule(text, own, given), None)
+            of_rule = filter(begins_lines, given) if rule in _OF_LINES else given
+            found = next(rule(text, own, list(of_rule)), None)
             if found is not None:
                 return Verdict(found[0].origin, found[1], _FIX)
     return None
@@ -327,6 +332,8 @@ def _rows(text: str, own: str, spans: Sequence[Span]) -> Found:
         for span in spans:
             part = text[span.start : span.end]
             quoted = own[max(span.start - 1, 0) : span.start] == own[span.end : span.end + 1] == '"'
+            if sign == "," and before_in_line(own, span).count(sign) == columns:
+                continue  # in the last column, behind which no reader looks for another
             if not quoted and sign in _ESCAPED.sub("", part) and _NUMBERS.fullmatch(part) is None:
                 yield span, "is more than one column of a row"
 
@@ -411,3 +418,4 @@ _BY_NAMES = (_segments, _columns)
 """These take letters for data: a name of the code's may end with some."""
 _BY_LOOK = (_rows, _lines, _directives, _ends, _heads, _commands)
 """These do not: what data alone begins is none of the code's."""
+_OF_LINES = (_lines, _directives)
