@@ -29,6 +29,7 @@ from casemate.audit.rule import Rule, Subject
 from casemate.audit.rules import granted, history, policies
 from casemate.audit.rules.all import RULES
 from casemate.audit.rules.privileges import found_by
+from casemate.audit.shortening import shortened
 from casemate.audit.workspace import Workspace
 from casemate.model.errors import CasemateError
 
@@ -174,7 +175,7 @@ def applications_of(workspace: Workspace) -> Iterator[Application]:
             # What code runs in containers is not told by their manifests, nor by what leads there.
             leads = application.platform is Platform.KNATIVE and not application.functions
             found = found or not (leads or application.platform is Platform.KUBERNETES)
-            yield application
+            yield shortened(application)
     yield from applications_of_code(workspace, alone=not found)
 
 

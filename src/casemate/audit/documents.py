@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from casemate.audit.limits import MAX_NESTING, MAX_SCALAR, MAX_VALUES
+from casemate.audit.limits import MAX_KEY, MAX_NESTING, MAX_SCALAR, MAX_VALUES
 from casemate.audit.model import Place
 from casemate.model.errors import CasemateError
 
@@ -215,6 +215,8 @@ class _Reader:
             found = [value] if isinstance(value, Map) else value
             opened.merged += [each for each in found if isinstance(each, Map)]
         else:
+            if len(key) > MAX_KEY:
+                raise DocumentError(f"a key has more than {MAX_KEY} characters", at[0])
             if key in opened.value:
                 what = f"the key {key[:128]!r} is there twice: the last one counts"
                 self._notes.append((*opened.key_at, what))
@@ -270,6 +272,10 @@ def _json(text: str, file: str, notes: list[tuple[int, int, str]]) -> Any:
             raise DocumentError(f"it has more than {MAX_VALUES} values")
         made = Map(file)
         for key, value in pairs:
+            if len(key) > MAX_KEY:
+                raise DocumentError(f"a key has more than {MAX_KEY} characters")
+            if isinstance(value, str) and len(value) > MAX_SCALAR:
+                raise DocumentError(f"a value has more than {MAX_SCALAR} characters")
             if key in made and len(notes) < 100:
                 notes.append((1, 1, f"the key {key[:128]!r} is there twice: the last one counts"))
             made[key] = value

@@ -21,6 +21,10 @@ MAX_SCALAR = 1 * MIB
 """Characters of one value."""
 MAX_EXPANSION = 200_000
 """Values that resolving one template may make."""
+MAX_COMPOSED = 32 * MIB
+"""Characters of all texts that resolving one template may put together."""
+MAX_KEY = 4_096
+"""Characters of a key of a template: names of what is in it are made of keys."""
 MAX_NESTED_TEMPLATES = 50
 MAX_VARIABLE_DEPTH = 20
 """References of the Serverless Framework that lead to one another."""
@@ -28,5 +32,7 @@ MAX_FINDINGS = 20_000
 MAX_UNRESOLVED = 2_000
 MAX_NOTES = 500
 """Of one template on what could not be resolved."""
+MAX_TEXT = 4_096
+"""Characters of what is told of one thing: a name of a template stands in many of them."""
 MAX_LINE = 20_000
 """Characters of a line of code; files with longer ones are taken for generated."""

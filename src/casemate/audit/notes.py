@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
+from casemate.audit.limits import MAX_TEXT
 from casemate.audit.model import Place, Unresolved
+
+
+def bounded(text: str) -> str:
+    """Return a text whole, or as much of it as is told, with a hash that tells such texts apart."""
+    if len(text) <= MAX_TEXT:
+        return text
+    hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{text[:MAX_TEXT]}... ({len(text):,} characters, {hashed})"
 
 
 class Notes(list[Unresolved]):
@@ -24,7 +34,7 @@ class Notes(list[Unresolved]):
 
     def say(self, place: Place, what: str) -> None:
         """Add one, unless it is there."""
-        told = Unresolved(place, what)
+        told = Unresolved(place, bounded(what))
         if told in self._known:
             return
         if len(self) < self._most:

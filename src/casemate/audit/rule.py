@@ -16,6 +16,7 @@ import msgspec
 from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding, Risk, Severity, Step
 from casemate.audit.model import Application, Function, Place, Reach
+from casemate.audit.notes import bounded
 from casemate.audit.past import Past
 from casemate.audit.reached import runs
 from casemate.audit.workspace import Workspace
@@ -93,13 +94,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
                 severity=severity.shifted(-1) if optional else severity,
                 risk=self.risk.value,
                 place=hit.place,
-                text=text,
+                text=bounded(text),
                 fix=self.fix,
-                function=hit.function.name if hit.function is not None else "",
-                subject=hit.subject,
-                steps=hit.steps,
+                function=bounded(hit.function.name) if hit.function is not None else "",
+                subject=bounded(hit.subject),
+                steps=tuple(Step(each.place, bounded(each.text)) for each in hit.steps),
                 instead=hit.instead,
-                cause=self._cause(hit),
+                cause=bounded(self._cause(hit)),
             )
 
     def _left(self, hit: Hit, subject: Subject) -> str:

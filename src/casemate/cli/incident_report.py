@@ -15,16 +15,9 @@ from casemate.cli.names import FunctionName
 from casemate.cli.text import moment, one_line
 from casemate.metering import Costs
 from casemate.operations.incidents import Incident, IncidentState
+from casemate.shown_text import in_markdown
 
 MAX_FUNCTIONS = 20
-_MARKS = str.maketrans(
-    {
-        **{"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]"},
-        # Before any of the others it would take away what they are escaped by.
-        "\\": "\\\\",
-        "*": "\\*",
-    }
-)
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -180,16 +173,16 @@ def _head(facts: IncidentFacts) -> list[tuple[str, str]]:
 def markdown(facts: IncidentFacts) -> str:
     """Return the report as Markdown."""
     incident = facts.incident
-    lines = [f"# Incident {incident.id}: {_cell(incident.title)}", ""]
-    lines += [f"- {name}: {_cell(value)}" for name, value in _head(facts)]
+    lines = [f"# Incident {incident.id}: {in_markdown(incident.title)}", ""]
+    lines += [f"- {name}: {in_markdown(value)}" for name, value in _head(facts)]
     for heading, sentence, (heads, rows) in _tables(facts):
         lines += ["", f"## {heading}", ""]
         if sentence:
             lines += [sentence, ""]
         lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-        lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+        lines += [f"| {' | '.join(map(in_markdown, row))} |" for row in rows]
     lines += ["", "## Left to do", ""]
-    lines += [f"- {_cell(each)}" for each in facts.duties] or ["Nothing."]
+    lines += [f"- {in_markdown(each)}" for each in facts.duties] or ["Nothing."]
     return "\n".join(lines)
 
 
@@ -234,8 +227,3 @@ def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _escaped(text: str) -> str:
     return html_module.escape(one_line(text))
-
-
-def _cell(text: str) -> str:
-    """Return text as Markdown that is nothing but text: no mark, no cell, no address to click."""
-    return one_line(text).translate(_MARKS).replace("://", "&#58;//").replace("www.", "www&#46;")

@@ -8,39 +8,20 @@ import re
 from datetime import datetime
 from functools import cache
 
+from casemate.shown_text import UNSAFE, on_one_line
+
 _EARLIEST, _LATEST = -62_000_000_000.0, 253_000_000_000.0
 """Unix times between which every zone has a year that calendars write."""
-_UNSAFE = re.compile(
-    # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
-    # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
-    # encoded; annotations, tags, fillers and what has no width are text that is there and is not
-    # shown. Joiners and selectors of variants are of scripts and emoji, but not several in a row.
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-    "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
-    "|[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
-)
 _AT_START = re.compile(r"\A(\s*):(?=:[A-Za-z])")
-_ANYWHERE = re.compile(r"(?<=#)#(?=(?:vso)?\[)")
-"""What GitHub's and Azure's runners take out of a line of a job's output and obey: the first where
-it begins, even if it ends in another column, the second wherever it stands."""
+_ANYWHERE = re.compile(r"(?<=#)#(?=(?:vso|teamcity)?\[)")
+"""What the runners of GitHub, Azure and TeamCity take out of a line of a job's output and obey: the
+first where it begins, even if it ends in another column, the others wherever they stand."""
 
 
 @cache
 def _is_obeyed() -> bool:
     """Tell whether what is printed is read by a runner that obeys lines."""
-    return bool(os.environ.get("GITHUB_ACTIONS") or os.environ.get("TF_BUILD"))
-
-
-def _visible(match: re.Match[str]) -> str:
-    return "".join(map(_code, match[0]))
-
-
-def _code(char: str) -> str:
-    code = ord(char)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return any(map(os.environ.get, ("GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")))
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -53,7 +34,7 @@ def one_line(text: str) -> str:
     Each control character, line feeds included, is shown as an escape such as `\\x1b`. Where a
     runner of pipelines obeys lines, so is a sign of each of its commands.
     """
-    safe = _UNSAFE.sub(_visible, text)
+    safe = on_one_line(text)
     if not _is_obeyed():
         return safe
     return _ANYWHERE.sub(r"\\x23", _AT_START.sub(r"\1\\x3a", safe))
@@ -70,7 +51,7 @@ def json_text(text: str) -> str:
     They can only stand inside strings of a JSON text, except for the line ends, which are kept. So
     are those of a runner's commands where one obeys lines.
     """
-    safe = "\n".join(_UNSAFE.sub(_escaped, line) for line in text.split("\n"))
+    safe = "\n".join(UNSAFE.sub(_escaped, line) for line in text.split("\n"))
     return _ANYWHERE.sub(r"\\u0023", safe) if _is_obeyed() else safe
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from casemate.drills.drill import Outcome, Run, Way
+from casemate.shown_text import in_markdown
 
 RISKS = {
     1: "insecure configuration",
@@ -27,7 +28,6 @@ WAYS = {
     Way.CONTAINMENT: "containment",
 }
 _BARS = " ▁▂▃▄▅▆▇█"
-_PIPE = str.maketrans({"|": "\\|", "\n": " ", "<": "&lt;", ">": "&gt;"})
 
 
 def slowest(outcomes: Sequence[Outcome], name: str) -> float | None:
@@ -91,7 +91,7 @@ def markdown(run: Run, before: Sequence[Run] = ()) -> str:
     lines = [
         f"# Drill {run.id}",
         "",
-        f"- Node: {_cell(run.node)}, project `{_cell(run.project)}`",
+        f"- Node: {in_markdown(run.node)}, project {in_markdown(run.project)}",
         f"- Played: {moment(run.at)}, in {run.seconds:.0f} s",
         f"- {len(run.outcomes)} attacks of {len(techniques)} techniques (ATT&CK): "
         f"**{'all went as they must' if not run.failed else f'{len(run.failed)} failed'}**",
@@ -100,7 +100,7 @@ def markdown(run: Run, before: Sequence[Run] = ()) -> str:
     if before:
         lines.append(f"- The last {len(before)} runs: `{chart(before)}`")
     if run.left:
-        lines.append(f"- Not cleaned up: {_cell(run.left)}")
+        lines.append(f"- Not cleaned up: {in_markdown(run.left)}")
     lines += ["", *_table(HEADS, summary(run))]
     lines += ["", "## By risk", "", *_table(("risk", "attacks", "failed"), _by_risk(run))]
     if run.failed:
@@ -136,11 +136,7 @@ def _by_risk(run: Run) -> list[tuple[str, ...]]:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    return lines + [f"| {' | '.join(map(_cell, row))} |" for row in rows]
-
-
-def _cell(text: str) -> str:
-    return text.translate(_PIPE)
+    return lines + [f"| {' | '.join(map(in_markdown, row))} |" for row in rows]
 
 
 def _seconds(value: float | None) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from casemate.audit.model import Place
 from casemate.importing.limits import MAX_SHOWN, MAX_TOLD
-
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from casemate.shown_text import UNSAFE
 
 
 def shown(text: str, most: int = MAX_SHOWN) -> str:
     """Return a text of the application on one line that no terminal or editor obeys."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", cut)
+    return UNSAFE.sub("\N{REPLACEMENT CHARACTER}", cut)
 
 
 def shown_place(place: Place) -> Place:

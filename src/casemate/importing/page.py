@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from casemate.importing.outcome import Imported
+from casemate.shown_text import in_markdown, on_one_line
 
 PAGE_NAME = "IMPORT.md"
-_MARKED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#!"})
-"""What Markdown would take for more than text."""
 CLIENTS = (
     "Clients that are made at import (`sqs = boto3.client(...)`) go with their calls: at import "
     "there are no region, secrets and network."
@@ -21,17 +20,17 @@ def page_of(found: Imported) -> str:
 
 
 def _lines(found: Imported) -> Iterator[str]:
-    yield f"# {found.project}: imported from {_text(found.template)}"
+    yield f"# {found.project}: imported from {in_markdown(found.template)}"
     yield ""
     functions = "1 function" if len(found.functions) == 1 else f"{len(found.functions)} functions"
     files = "1 file" if found.files == 1 else f"{found.files} files"
-    yield f"{functions} of {_text(found.platform)}, {files}."
+    yield f"{functions} of {in_markdown(found.platform)}, {files}."
     yield "Places of code are those in the project, places of templates those in the application."
     yield from _section("Before the first deploy", _first(found), "Nothing.")
     yield from _section(
         "Calls that have to be changed",
         (
-            f"- {_code(each.place)} {_text(each.call)} → {_call(each.instead)}"
+            f"- {_code(each.place)} {in_markdown(each.call)} → {_call(each.instead)}"
             for each in found.changes
         ),
         "None.",
@@ -69,21 +68,21 @@ def _first(found: Imported) -> Iterator[str]:
                 "its template lets everybody call it, and it was written closed. Import again with "
                 f"--accept-public {each.function}, or write public = true"
             )
-        yield f"- {_code(each.place)} {_text(each.function)}: {_text(what)}"
+        yield f"- {_code(each.place)} {in_markdown(each.function)}: {in_markdown(what)}"
     for left in found.left:
         if left.blocking:
-            yield f"- {_code(left.place)} {_text(left.what)}. Next: {_step(left.next)}"
+            yield f"- {_code(left.place)} {in_markdown(left.what)}. Next: {_step(left.next)}"
 
 
 def _left(found: Imported) -> Iterator[str]:
     for each in found.left:
         if not each.blocking:
-            yield f"- {_code(each.place)} {_text(each.what)}. Next: {_step(each.next)}"
+            yield f"- {_code(each.place)} {in_markdown(each.what)}. Next: {_step(each.next)}"
 
 
 def _functions(found: Imported) -> Iterator[str]:
     for each in found.functions:
-        was = f"was {_text(each.was)} ({_code(each.place)})"
+        was = f"was {in_markdown(each.was)} ({_code(each.place)})"
         yield f"- {_code(each.name)}, {was}: {_code(each.handler)}"
         for word, values in (
             ("routes", each.routes),
@@ -95,24 +94,20 @@ def _functions(found: Imported) -> Iterator[str]:
                 yield f"  - {word}: {', '.join(map(_code, values))}"
 
 
-def _text(text: object) -> str:
-    return str(text).translate(_MARKED)
-
-
 def _step(text: str) -> str:
     """Return a next step: commands between backticks stay spans of code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return _text(text)
-    return "".join(_code(part) if at % 2 else _text(part) for at, part in enumerate(parts))
+        return in_markdown(text)
+    return "".join(_code(part) if at % 2 else in_markdown(part) for at, part in enumerate(parts))
 
 
 def _call(instead: str) -> str:
     """Return a call as code, and what is said of it after it as text."""
     call, more, told = instead.partition("), ")
-    return f"{_code(f'{call})')}, {_text(told)}" if more else _code(instead)
+    return f"{_code(f'{call})')}, {in_markdown(told)}" if more else _code(instead)
 
 
 def _code(text: object) -> str:
     """Return a span of code: nothing in it is markup, as long as no backtick ends it."""
-    return f"`{str(text).replace('`', chr(0x2019))}`"
+    return f"`{on_one_line(str(text)).replace('`', chr(0x2019))}`"

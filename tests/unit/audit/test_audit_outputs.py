@@ -291,6 +291,43 @@ def test_junit_is_xml_whatever_the_names_are() -> None:
     assert ET.fromstring(outputs.junit_of(report())).get("tests") == "0"
 
 
+OBEYED = (
+    "[Fixed, see](https://evil.example/x) [[ATTACHMENT|/etc/passwd]] a\nCRITICAL PY-001 gone\n"
+    "::error::x\u202e\u2066\u2028\x85\U000e0041\uffff"
+)
+
+
+def test_no_viewer_or_build_server_obeys_what_is_named_in_a_report() -> None:
+    """Viewers of SARIF make links, build servers attach files, and lines look like others."""
+    found = finding(
+        text=OBEYED,
+        title=OBEYED,
+        function=OBEYED,
+        place=Place(OBEYED, 1),
+        steps=(Step(Place(OBEYED, 1), OBEYED),),
+    )
+    hostile = report(
+        found,
+        accepted=(Accepted(finding=found, by="comment", reason=OBEYED),),
+        unresolved=(Unresolved(Place("t.yaml", 2), OBEYED),),
+    )
+
+    def texts(value: object) -> list[str]:
+        if isinstance(value, dict):
+            return [each for item in value.values() for each in texts(item)]
+        if isinstance(value, list):
+            return [each for item in value for each in texts(item)]
+        return [value] if isinstance(value, str) else []
+
+    told = texts(json.loads(outputs.sarif_of(hostile))["runs"][0])
+    junit = [*ET.fromstring(outputs.junit_of(hostile)).itertext()]
+    assert not any("](" in each for each in told)
+    for text in (*told, *(line for each in junit for line in each.split("\n"))):
+        assert not any(char in text for char in "\u202e\u2066\u2028\x85\U000e0041")
+        assert not re.search("^CRITICAL", text, re.M)
+    assert not any("[[" in each for each in junit)
+
+
 def test_json_has_everything() -> None:
     document = json.loads(outputs.json_of(EVERYTHING))
     assert document["findings"][0]["cwe"] == 209

@@ -115,6 +115,7 @@ def test_a_time_that_no_calendar_has_is_shown_all_the_same(at: float) -> None:
         ("in it ##[add-mask]x and ###[error]y", "in it #\\x23[add-mask]x and ##\\x23[error]y"),
         ("in it ##vso[task.setvariable x]y", "in it #\\x23vso[task.setvariable x]y"),
         ("###vso[task.x]y", "##\\x23vso[task.x]y"),
+        ("a ##teamcity[publishArtifacts '/etc']", "a #\\x23teamcity[publishArtifacts '/etc']"),
         ("::error title=a", "\\x3a:error title=a"),
         ("::1", "::1"),
         ("a ::error::b", "a ::error::b"),
@@ -122,12 +123,12 @@ def test_a_time_that_no_calendar_has_is_shown_all_the_same(at: float) -> None:
         ("#[derive]", "#[derive]"),
     ],
 )
-@pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "TF_BUILD", ""])
+@pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION", ""])
 def test_no_line_is_a_command_of_a_runner_of_pipelines(
     monkeypatch: pytest.MonkeyPatch, text: str, shown: str, variable: str
 ) -> None:
     """GitHub's obeys `##[` anywhere in a line, and `::` where another column ends what began."""
-    for name in ("GITHUB_ACTIONS", "TF_BUILD"):
+    for name in ("GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION"):
         monkeypatch.delenv(name, raising=False)
     if variable:
         monkeypatch.setenv(variable, "true")
@@ -140,5 +141,6 @@ def test_no_line_is_a_command_of_a_runner_of_pipelines(
             told = json.dumps({"is": text})
             assert json.loads(json_text(told)) == {"is": text}
             assert "##[" not in json_text(told) and "##vso[" not in json_text(told)
+            assert "##teamcity[" not in json_text(told)
     finally:
         texts._is_obeyed.cache_clear()

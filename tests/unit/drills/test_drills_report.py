@@ -62,7 +62,7 @@ def test_the_document_names_what_failed_and_stays_a_table() -> None:
         run("r", 1.0, outcome("a|b", "it | <script>\ngot out"), findings={"mount-tried": 2}),
         [run(), run("r", 1.0, outcome(problem="no"))],
     )
-    assert "a\\|b" in text and "it \\| &lt;script&gt; got out" in text
+    assert "a\\|b" in text and "it \\| &lt;script&gt;\\\\x0agot out" in text
     assert "| mount-tried | 2 |" in text
     assert "<script>" not in text
     assert chart([run(), run("r", 1.0, outcome(problem="no"))]) in text

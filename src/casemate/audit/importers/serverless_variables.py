@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from casemate.audit.documents import DocumentError, List, Map, place_of, position, read_documents
-from casemate.audit.limits import MAX_EXPANSION, MAX_NOTES, MAX_VARIABLE_DEPTH
+from casemate.audit.limits import MAX_COMPOSED, MAX_EXPANSION, MAX_NOTES, MAX_VARIABLE_DEPTH
 from casemate.audit.model import Place
 from casemate.audit.notes import Notes
 from casemate.audit.workspace import Workspace
@@ -42,6 +42,7 @@ class Variables:
         self._known: dict[str, str | int] = {}
         """What variables mean that are a text or a number: most stand in many places."""
         self._left = MAX_EXPANSION
+        self._characters = MAX_COMPOSED
         self.notes = Notes(MAX_NOTES)
 
     def note(self, place: Place, what: str) -> None:
@@ -89,8 +90,9 @@ class Variables:
                 return self._restored(found, kept)
             else:
                 text = text[: match.start()] + _shown(found) + text[match.end() :]
-                if len(text) > _MAX_TEXT:
-                    self.note(place, f"a text has more than {_MAX_TEXT} characters: not read")
+                self._characters -= len(text)
+                if len(text) > _MAX_TEXT or self._characters < 0:
+                    self.note(place, "the texts that variables stand in are longer than is read")
                     return "${?}"
         return self._restored(text, kept)
 

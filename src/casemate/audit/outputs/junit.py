@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
 
 from casemate.audit.finding import Finding, Report, Severity
+from casemate.shown_text import on_one_line
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_XML = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+"""What XML has none of, beside what is shown as an escape."""
 
 
 def junit_of(report: Report, fail_on: Severity = Severity.HIGH) -> str:
@@ -28,12 +29,12 @@ def junit_of(report: Report, fail_on: Severity = Severity.HIGH) -> str:
         lines.append(
             f"    <testcase classname={_quoted('audit.' + name)} name={_quoted(found[0].title)}>"
         )
-        told = "\n".join(line for each in found for line in _told(each))
+        told = "\n".join(_text(line) for each in found for line in _told(each))
         if any(_fails(f, fail_on) for f in found):
             message = f"{len(found)} finding(s)"
-            lines.append(f"      <failure message={_quoted(message)}>{_text(told)}</failure>")
+            lines.append(f"      <failure message={_quoted(message)}>{told}</failure>")
         else:
-            lines.append(f"      <system-out>{_text(told)}</system-out>")
+            lines.append(f"      <system-out>{told}</system-out>")
         lines.append("    </testcase>")
     return "\n".join([*lines, "  </testsuite>", "</testsuites>", ""])
 
@@ -49,7 +50,8 @@ def _fails(finding: Finding, least: Severity) -> bool:
 
 
 def _text(text: str) -> str:
-    return escape(_FORBIDDEN.sub("\ufffd", text))
+    """Return one line of text. Build servers attach files of theirs that `[[ATTACHMENT|` names."""
+    return escape(on_one_line(text).translate(_NO_XML).replace("[[", "[ ["))
 
 
 def _quoted(text: str) -> str:

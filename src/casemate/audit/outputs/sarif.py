@@ -11,6 +11,7 @@ from casemate.audit.finding import Accepted, Description, Finding, Report, Sever
 from casemate.audit.model import Place
 from casemate.audit.outputs.rules import rule_of
 from casemate.audit.rule import Rule
+from casemate.shown_text import on_its_lines, on_one_line
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -73,9 +74,9 @@ def _rule(rule: Rule | Description) -> dict[str, Any]:
     return {
         "id": rule.id,
         "name": rule.id,
-        "shortDescription": {"text": rule.title},
-        "fullDescription": {"text": rule.why},
-        "help": {"text": f"{rule.why}\n\n{rule.fix}"},
+        "shortDescription": {"text": _clean(rule.title)},
+        "fullDescription": {"text": _clean(rule.why)},
+        "help": {"text": f"{_clean(rule.why)}\n\n{_clean(rule.fix)}"},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {
             "tags": [*tags, rule.attack] if rule.attack else tags,
@@ -85,15 +86,15 @@ def _rule(rule: Rule | Description) -> dict[str, Any]:
 
 
 def _clean(text: str) -> str:
-    """Return a text without what JSON of a well-formed document must not hold: lone surrogates."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Return a text on one line, and without what viewers make a link of (3.11.6)."""
+    return on_one_line(text).replace("](", "] (")
 
 
 def _location(place: Place) -> dict[str, Any]:
     return {
         "physicalLocation": {
             "artifactLocation": {
-                "uri": quote(_clean(place.file), safe="/"),
+                "uri": quote(place.file, safe="/", errors="replace"),
                 "uriBaseId": "ROOT",
             },
             "region": {"startLine": max(place.line, 1), "startColumn": max(place.column, 1)},
@@ -115,7 +116,7 @@ def _result(finding: Finding, used: list[str]) -> dict[str, Any]:
         },
     }
     if finding.instead:
-        made["properties"]["instead"] = _clean(finding.instead)
+        made["properties"]["instead"] = on_its_lines(finding.instead)
     if finding.function:
         made["locations"][0]["logicalLocations"] = [
             {"name": _clean(finding.function), "kind": "function"}

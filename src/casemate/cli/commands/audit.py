@@ -24,7 +24,7 @@ from casemate.cli.terminal import (
     print_table,
     print_text,
 )
-from casemate.cli.text import json_text
+from casemate.cli.text import json_text, one_line
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
@@ -321,7 +321,8 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
     if format is Format.JUNIT:
         text = outputs.junit_of(report, Severity(str(fail_on)))
     elif format is Format.TERMINAL:
-        text = "\n".join(line.text for line in outputs.lines_of(report, all_notes=True)) + "\n"
+        lines = outputs.lines_of(report, all_notes=True)
+        text = "\n".join(one_line(line.text) for line in lines) + "\n"
     else:
         text = made[format](report)
     if out is not None:

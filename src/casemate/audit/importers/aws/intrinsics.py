@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from casemate.audit.documents import List, Map, place_of, position
-from casemate.audit.limits import MAX_EXPANSION, MAX_NOTES
+from casemate.audit.limits import MAX_COMPOSED, MAX_EXPANSION, MAX_NOTES
 from casemate.audit.model import Place
 from casemate.audit.notes import Notes
 
@@ -70,6 +71,7 @@ class Scope:
         self._conditions = conditions
         self._known: dict[str, bool | None] = {}
         self._left = MAX_EXPANSION
+        self._characters = MAX_COMPOSED
         self._locals: dict[str, str] = {}
         self._prefix = prefix
         self._included = included
@@ -200,7 +202,23 @@ class Scope:
                 return _shown(self.parameters[name])
             return "${" + self._full(name) + "}"
 
-        return _NAME.sub(replaced, text)[:_MAX_TEXT]
+        def parts() -> Iterator[str]:
+            at = 0
+            for match in _NAME.finditer(text):
+                yield text[at : match.start()]
+                yield replaced(match)
+                at = match.end()
+            yield text[at:]
+
+        return self._composed(parts())
+
+    def _composed(self, parts: Iterable[str]) -> str:
+        """Return parts as one text, as much as is read of one. Raises Expansion."""
+        made = _begun(parts)
+        self._characters -= len(made)
+        if self._characters < 0:
+            raise Expansion
+        return made
 
     # -- functions -----------------------------------------------------------------------------
 
@@ -218,7 +236,8 @@ class Scope:
         if isinstance(found, list) and len(found) == 2:
             by, parts = found
             if isinstance(parts, list):
-                return str(by).join(map(_shown, parts))[:_MAX_TEXT]
+                between = (each for part in parts for each in (str(by), _shown(part)))
+                return self._composed(islice(between, 1, None))
             return _shown(parts)
         return "${Fn::Join}"
 
@@ -239,7 +258,11 @@ class Scope:
     def _split(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
         found = self.resolve(argument, depth + 1)
         if isinstance(found, list) and len(found) == 2 and isinstance(found[1], str):
-            return found[1].split(str(found[0]) or ",")
+            by = str(found[0]) or ","
+            self._left -= found[1].count(by)
+            if self._left < 0:
+                raise Expansion
+            return found[1].split(by)
         return ["${Fn::Split}"]
 
     def _attribute(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
@@ -308,7 +331,7 @@ class Scope:
         return len(found) if isinstance(found, list) else "${Fn::Length}"
 
     def _json(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
-        return json.dumps(self.resolve(argument, depth + 1))[:_MAX_TEXT]
+        return self._composed(json.JSONEncoder().iterencode(self.resolve(argument, depth + 1)))
 
     def _transform(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
         name = argument.get("Name") if isinstance(argument, dict) else argument
@@ -370,11 +393,25 @@ class Scope:
         return None
 
 
+def _begun(parts: Iterable[str]) -> str:
+    """Return parts as one text, and make no more of it than is read."""
+    kept, left = list[str](), _MAX_TEXT
+    for part in parts:
+        kept.append(part[:left])
+        left -= len(kept[-1])
+        if left <= 0:
+            break
+    return "".join(kept)
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
-        return ",".join(map(_shown, value)) if isinstance(value, list) else "${?}"
+        if not isinstance(value, list):
+            return "${?}"
+        between = (each for part in value for each in (",", _shown(part)))
+        return _begun(islice(between, 1, None))
     return "" if value is None or value is ABSENT else str(value)
 
 

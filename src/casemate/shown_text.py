@@ -1,0 +1,53 @@
+"""Texts from outside as they are shown: on one line, and nothing that reads them obeys them."""
+
+from __future__ import annotations
+
+import re
+
+UNSAFE = re.compile(
+    # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
+    # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
+    # encoded; annotations, tags, fillers and what has no width are text that is there and is not
+    # shown. Joiners and selectors of variants are of scripts and emoji, but not several in a row.
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
+    "|[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
+)
+_MARKS = str.maketrans(
+    {
+        **{"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]", "~": "\\~"},
+        **{"*": "\\*", "#": "\\#", "&": "&amp;", "\\": "\\\\"},
+    }
+)
+"""What Markdown would take for more than text."""
+_ADDRESS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=mailto):|(?<=xmpp):|(?<=www)\.")
+_STRESS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_BREAKS = re.compile(r"\r\n|\n")
+
+
+def _visible(match: re.Match[str]) -> str:
+    return "".join(map(_code, match[0]))
+
+
+def _code(char: str) -> str:
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def on_one_line(text: str) -> str:
+    """Return a text on one line, each control character shown as an escape such as `\\x1b`."""
+    return UNSAFE.sub(_visible, text)
+
+
+def on_its_lines(text: str) -> str:
+    """Return a text of several lines, each as `on_one_line` returns it."""
+    return "\n".join(map(on_one_line, _BREAKS.split(text)))
+
+
+def in_markdown(text: str) -> str:
+    """Return a text as Markdown that is nothing but text: no mark, no cell, no address to click."""
+    marked = _STRESS.sub(r"\\_", on_one_line(text).translate(_MARKS))
+    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", marked)
