@@ -20,6 +20,8 @@ from casemate.model.trigger import INBOX, ResultTrigger, TriggerKind
 
 MAX_CHAIN = 16
 """Ends that follow from one another: functions that wait for each other come to a stop."""
+MAX_FOLLOWING = 1_024
+"""Functions that are told at each of these steps, all that follows from one event together."""
 MAX_RESULT = 64 * 1024
 """Bytes of an answer that are passed on; of a larger one only that it was there."""
 SUCCEEDED, FAILED = "casemate.function.succeeded", "casemate.function.failed"
@@ -56,7 +58,11 @@ def ends(
     if depth > MAX_CHAIN:
         return ()
     trace = _trace(ran) or leased.event.trace
-    event = _end(function, leased, verdict, sealed, depth, now, trace)
+    left = _left(leased.event)
+    destinations = destinations[:left]
+    told = told[: left - len(destinations)]
+    follow = {"depth": depth, "left": left // (len(destinations) + len(told))}
+    event = _end(function, leased, verdict, sealed, follow, now, trace)
     sends: list[tuple[str, str, NewMessage]] = []
     for destination in destinations:
         if destination.kind is DestinationKind.FUNCTION:
@@ -87,12 +93,19 @@ def _depth(event: Event) -> int:
     return depth if isinstance(depth, int) else MAX_CHAIN
 
 
+def _left(event: Event) -> int:
+    """Return how many may be told of its end, and of what follows from that, at each step."""
+    told = event.kind is TriggerKind.RESULT
+    left = event.detail.get("left", MAX_FOLLOWING) if told else MAX_FOLLOWING
+    return min(max(left, 1), MAX_FOLLOWING) if isinstance(left, int) else 1
+
+
 def _end(
     function: str,
     leased: Leased,
     verdict: Verdict,
     sealed: Sealed | None,
-    depth: int,
+    follow: dict[str, int],
     now: float,
     trace: str,
 ) -> Event:
@@ -112,7 +125,7 @@ def _end(
             "outcome": "success" if succeeded else verdict.reason,
             "error_id": sealed.error_id if sealed is not None else "",
             "attempts": message.attempts,
-            "depth": depth,
+            **follow,
         },
         trace=trace,
     )

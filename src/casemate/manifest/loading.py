@@ -8,7 +8,7 @@ import msgspec
 
 from casemate.decoding import decodable
 from casemate.manifest.contracts import read_contracts
-from casemate.manifest.destinations import check_delivery
+from casemate.manifest.destinations import check_delivery, check_rings
 from casemate.manifest.environment import check_environment
 from casemate.manifest.error_tables import check_errors
 from casemate.manifest.folder import ProjectFolder
@@ -68,6 +68,7 @@ def load(path: Path, *, unwritten_contracts: bool = False) -> Project:
         name: _triggers(name, function, declared, problems) for name, function in functions.items()
     }
     check_consumers(triggers, problems)
+    check_rings(functions, triggers, problems)
     problems.raise_if_any()
     try:
         return msgspec.convert(

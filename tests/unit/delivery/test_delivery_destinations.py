@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from casemate.data.interface import Fate, Message
-from casemate.delivery.destinations import ends
+from casemate.delivery.destinations import MAX_CHAIN, MAX_FOLLOWING, ends
 from casemate.delivery.leased import Leased
 from casemate.delivery.verdict import DONE, Verdict
 from casemate.model.event import Event
@@ -89,3 +89,43 @@ def test_the_page_shows_what_is_sent(invocation: str) -> None:
         if key != "id":
             assert found[key] == value, key
     assert found.get("invocation", "") == invocation
+
+
+def test_functions_that_tell_each_other_make_no_more_at_each_step() -> None:
+    """Five that told the other four of a failure made 4 to the 16th of one event."""
+    names = tuple(f"f{number}" for number in range(9))
+    waiting = [msgspec.json.encode(RESULT)]
+    counts = []
+    while waiting:
+        following = []
+        for number, body in enumerate(waiting):
+            name = names[number % len(names)]
+            delivery = Delivery(
+                on_failure=tuple(
+                    Destination(kind=DestinationKind.FUNCTION, name=each)
+                    for each in names
+                    if each != name
+                )
+            )
+            event = msgspec.json.decode(body, type=Event)
+            message = Message(id="0000000000000009", body=body, attempts=1, sent_at=1.0)
+            leased = Leased(("shop", "inbox", name), message, 1.0, event)
+            sent = ends(name, leased, Verdict(fate=Fate.DEAD, reason="x"), None, delivery, (), 2.0)
+            following += [message.body for _, _, message in sent]
+        waiting = following
+        counts.append(len(waiting))
+    assert counts[:3] == [8, 64, 512]
+    assert max(counts) <= MAX_FOLLOWING and len(counts) == MAX_CHAIN + 1
+
+
+@pytest.mark.parametrize("left", ["x", 0, -5, 1 << 70, None, True])
+def test_what_an_event_says_of_how_many_is_bounded(left: object) -> None:
+    event = msgspec.structs.replace(RESULT, detail={"depth": 1, "left": left})
+    message = Message(id="0000000000000009", body=b"{}", attempts=1, sent_at=1.0)
+    to = tuple(Destination(kind=DestinationKind.FUNCTION, name=f"g{n}") for n in range(8))
+    leased = Leased(("shop", "inbox", "f"), message, 1.0, event)
+    sent = ends("f", leased, DONE, None, Delivery(on_success=to), (), 2.0)
+    assert 1 <= len(sent) <= 8
+
+
+RESULT = Event(id="1", source="/s", type="t", time=1.0, kind=TriggerKind.RESULT)

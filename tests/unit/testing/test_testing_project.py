@@ -205,7 +205,7 @@ def test_what_a_function_named_by_on_failure_gets(project: TestProject) -> None:
     assert event.source == "/projects/shop/functions/f" and event.data == {"result": None}
     assert set(event) == {"id", "source", "type", "time", "subject", "data", "result"}
     assert event.detail == event["result"]
-    detail = {"function", "invocation", "outcome", "error_id", "attempts", "depth"}
+    detail = {"function", "invocation", "outcome", "error_id", "attempts", "depth", "left"}
     assert set(event.detail) == detail and event.detail["function"] == "f"
     with pytest.raises(NoSuchError, match="names no function"):
         project.given_up("other")
