@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 from casemate.audit.limits import (
     MAX_CODE_BYTES,
@@ -33,6 +34,8 @@ PASSED_OVER = frozenset(
 )
 """Folders of what others wrote or programs made."""
 
+_T = TypeVar("_T")
+
 
 class Workspace:
     """A folder, or the folder of one file, that is audited."""
@@ -46,6 +49,7 @@ class Workspace:
         self._sizes = {name: len(text) for name, text in (texts or {}).items()}
         self._translated = set[str]()
         self._left = MAX_TOTAL_BYTES
+        self._once: dict[str, Any] = {}
         if texts is None:
             self._find()
         self.files = tuple(sorted(self._sizes))
@@ -54,6 +58,13 @@ class Workspace:
     def of(cls, texts: Mapping[str, str]) -> Workspace:
         """Return one of texts that are in memory, for the examples of rules."""
         return cls(Path("/nonexistent"), texts)
+
+    def once(self, name: str, make: Callable[[], _T]) -> _T:
+        """Return what is made of the files, the first time alone: each of them is asked for it."""
+        if name not in self._once:
+            self._once[name] = make()
+        found: _T = self._once[name]
+        return found
 
     def note(self, file: str, what: str, line: int = 1, column: int = 1) -> None:
         """Remember what could not be audited."""

@@ -258,8 +258,18 @@ def spent(files: dict[str, str], *rules: str) -> float:
         ),
         (lambda n: {"a.py": "", "requirements.txt": "a\n" * (n // 2)}, ["DEP-001", "DEP-005"]),
         (lambda n: {"a.js": "exec('a' + b)\n" * (n // 14)}, ["JS-003", "JS-004", "JS-009"]),
+        (
+            lambda n: {
+                "app.py": "import os\n"
+                + "".join(f"def f{i}(a):\n os.system(a)\n" for i in range(n // 28))
+            },
+            ["PY-011"],
+        ),
     ],
-    ids=["logged", "environment", "returned", "aliases", "events", "npm", "pypi", "javascript"],
+    ids=[
+        *("logged", "environment", "returned", "aliases", "events", "npm", "pypi", "javascript"),
+        "commands",
+    ],
 )
 def test_long_files_take_time_in_proportion(
     make: Callable[[int], dict[str, str]], rules: list[str]
@@ -338,6 +348,19 @@ def service(count: int) -> dict[str, str]:
     return {"serverless.json": json.dumps(document) + "\t"}
 
 
+def deliveries(count: int) -> dict[str, str]:
+    """Return files of triggers and brokers, each of which may hold for all others."""
+    kinds = ("Trigger", *["Broker"] * 40)
+    return {
+        f"f{number}.yaml": "---\n".join(
+            f"apiVersion: eventing.knative.dev/v1\nkind: {kind}\n"
+            f"metadata: {{name: b{number}-{at}, namespace: n}}\nspec: {{broker: x}}\n"
+            for at, kind in enumerate(kinds)
+        )
+        for number in range(count)
+    }
+
+
 def template(make: Callable[[int], dict[str, object]]) -> Callable[[int], dict[str, str]]:
     return lambda count: {"template.json": json.dumps({"Resources": make(count)}) + "\t"}
 
@@ -351,14 +374,31 @@ def template(make: Callable[[int], dict[str, object]]) -> Callable[[int], dict[s
         (folders, 3_000),
         (plan, 1_500),
         (service, 3_000),
+        (deliveries, 150),
     ],
-    ids=["sockets", "policies", "queues", "folders", "plan", "service"],
+    ids=["sockets", "policies", "queues", "folders", "plan", "service", "deliveries"],
 )
 def test_large_manifests_take_time_in_proportion(
     make: Callable[[int], dict[str, str]], count: int
 ) -> None:
     spent(make(10), "DATA-032")
     assert spent(make(count), "DATA-032") < max(25 * spent(make(count // 10), "DATA-032"), 0.8)
+
+
+def test_objects_in_objects_on_a_request_are_no_power_of_their_size() -> None:
+    """A file of 4 KB took more than 100 s."""
+    inner = "z"
+    lines = ["const z = req.query.a"]
+    for name in "abcd":
+        lines.append(f"const {name} = {{{','.join(f'k{n}: {inner}' for n in range(100))}}}")
+        inner = name
+    code = (
+        "const app = require('express')()\napp.use((req, res, next) => {\n"
+        + "\n".join([*lines, "req.t = d", "req.u = d", "next()"])
+        + "\n})\napp.get('/', (req, res) => { res.send(req.t.k1.k1) })\nexports.handler = app\n"
+    )
+    files = {"index.js": code, "package.json": '{"dependencies": {"express": "4"}}'}
+    assert spent(files, "DF-002", "DF-003") < 5
 
 
 @pytest.mark.parametrize("stars", ["*", "**", "*" * 100_000])

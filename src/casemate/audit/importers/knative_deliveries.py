@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from casemate.audit.documents import DocumentError, Map, place_of, read_documents
 from casemate.audit.importers.aws.resource import at, text
@@ -29,16 +30,27 @@ def is_delivering(document: Any) -> bool:
     return api is not None and text(document.get("apiVersion")).startswith(api)
 
 
+class _Folder(NamedTuple):
+    """What the files of a folder say, for those among them that deliver events."""
+
+    brokers: dict[tuple[str, str], list[Map]]
+    """By namespace and name."""
+    defaults: dict[str, bool]
+
+
 def deliveries(source: Source, workspace: Workspace) -> Iterator[Asset]:
     """Yield what delivers events in a file, and what holds for it by other files of its folder."""
     own = [each for each in source.documents if is_delivering(each)]
-    beside = list(_beside(source, workspace)) if own else []
-    defaults = dict(_defaults([*source.documents, *beside]))
+    defaults = dict(_defaults(source.documents))
+    beside = _beside(source, workspace) if own else _Folder({}, {})
+    defaults |= beside.defaults
     for document in own:
         yield _asset(document, "delivery", defaults)
-    for document in beside:
-        if is_delivering(document) and document["kind"] == "Broker":
-            yield _asset(document, "delivery-beside", defaults)
+    # Of others only what triggers of this file name: a folder may have thousands.
+    for named in dict.fromkeys((_namespace(each), _broker(each)) for each in own):
+        for document in beside.brokers.get(named, ()):
+            if document.file != source.file:
+                yield _asset(document, "delivery-beside", defaults)
     for namespace, kept in defaults.items():
         yield Asset(
             kind="delivery-default",
@@ -48,9 +60,16 @@ def deliveries(source: Source, workspace: Workspace) -> Iterator[Asset]:
         )
 
 
+def _namespace(document: Map) -> str:
+    return text(at(document.get("metadata"), "namespace"))
+
+
+def _broker(document: Map) -> str:
+    return text(at(document, "spec", "broker"))
+
+
 def _asset(document: Map, kind: str, defaults: dict[str, bool]) -> Asset:
-    metadata = document.get("metadata")
-    namespace = text(at(metadata, "namespace"))
+    metadata, namespace = document.get("metadata"), _namespace(document)
     is_broker = document["kind"] == "Broker"
     said = at(document, "spec", "delivery", "deadLetterSink") is not None
     by_default = is_broker and defaults.get(namespace, defaults.get("", False))
@@ -59,7 +78,7 @@ def _asset(document: Map, kind: str, defaults: dict[str, bool]) -> Asset:
         name=text(at(metadata, "name")),
         type=text(document.get("kind")),
         settings={
-            "broker": text(at(document, "spec", "broker")),
+            "broker": _broker(document),
             "namespace": namespace,
             "dead_letters": said or by_default,
         },
@@ -67,19 +86,36 @@ def _asset(document: Map, kind: str, defaults: dict[str, bool]) -> Asset:
     )
 
 
-def _beside(source: Source, workspace: Workspace) -> Iterator[Any]:
-    """Yield the documents of other files of a folder that have brokers, or defaults of these."""
+def _beside(source: Source, workspace: Workspace) -> _Folder:
+    """Return what the files of a folder have of brokers, and of defaults of these."""
     folder = source.file.rpartition("/")[0]
-    names = [
-        each
-        for each in workspace.files
-        if each.rpartition("/")[0] == folder and each != source.file
-        if each.endswith((".yaml", ".yml", ".json"))
-    ]
-    for name in names[:_MAX_BESIDE]:
-        found = workspace.template(name) or ""
-        if "Broker" in found or _DEFAULTS in found:
-            yield from _documents(found, name)
+    return workspace.once(f"deliveries of {folder}", lambda: _looked_through(folder, workspace))
+
+
+def _looked_through(folder: str, workspace: Workspace) -> _Folder:
+    found = _Folder({}, {})
+    for name in workspace.once("manifests by folder", lambda: _by_folder(workspace))[folder]:
+        content = workspace.template(name) or ""
+        documents = _documents(content, name) if _tells(content) else []
+        found.defaults.update(_defaults(documents))
+        for each in documents:
+            if is_delivering(each) and each["kind"] == "Broker":
+                called = (_namespace(each), text(at(each.get("metadata"), "name")))
+                found.brokers.setdefault(called, []).append(each)
+    return found
+
+
+def _tells(content: str) -> bool:
+    return "Broker" in content or _DEFAULTS in content
+
+
+def _by_folder(workspace: Workspace) -> defaultdict[str, list[str]]:
+    found = defaultdict[str, list[str]](list)
+    for each in workspace.files:
+        of_folder = found[each.rpartition("/")[0]]
+        if each.endswith((".yaml", ".yml", ".json")) and len(of_folder) < _MAX_BESIDE:
+            of_folder.append(each)
+    return found
 
 
 def _documents(content: str, file: str) -> list[Any]:

@@ -20,7 +20,7 @@ def put(reader: Reader, owner: Unknown, name: str | None, value: Value, state: S
     """Keep what is set on a request, of which it is certain that it comes from outside."""
     if owner.type not in _OWNERS or name is None:
         return
-    for path, each in _parts(f"{owner.path}.{name}", value, state):
+    for path, each in _parts(f"{owner.path}.{name}", value, state, _Left()):
         sure = frozenset(taint for taint in state.deep(each) if not taint.doubt)
         known = state.baked(each) if sure == shallow(each) else Unknown(sure)
         if sure and len(reader.carried) < _MAX:
@@ -28,13 +28,25 @@ def put(reader: Reader, owner: Unknown, name: str | None, value: Value, state: S
             reader.carried[path] = known if before is None else join(before, known)
 
 
-def _parts(path: str, value: Value, state: State, depth: int = 0) -> Iterator[tuple[str, Value]]:
+class _Left:
+    """How many parts of one value are still looked at: objects in objects make a power of them."""
+
+    def __init__(self) -> None:
+        self.parts = _MAX
+
+
+def _parts(
+    path: str, value: Value, state: State, left: _Left, depth: int = 0
+) -> Iterator[tuple[str, Value]]:
     for option in options(value):
+        left.parts -= 1
+        if left.parts < 0:
+            return
         thing = thing_of(option, state)
         if isinstance(thing, Mapping) and thing.type != "function" and depth < _DEEPEST:
             for key, each in list(thing.known.items())[:_MAX]:
                 if key != CLASS:
-                    yield from _parts(f"{path}.{key}", each, state, depth + 1)
+                    yield from _parts(f"{path}.{key}", each, state, left, depth + 1)
         elif not isinstance(option, Ref) or thing is not None:
             yield path, option
 

@@ -38,12 +38,12 @@ def unchecked(file: PythonFile, found: list[tuple[ast.AST, str]]) -> Iterator[tu
 
 def _holders(tree: ast.Module, nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield the functions of a module, and of its classes, that nodes stand in."""
+    found = {id(node) for node in nodes}
     for each in tree.body:
         inner = each.body if isinstance(each, ast.ClassDef) else [each]
         before = f"{each.name}." if isinstance(each, ast.ClassDef) else ""
         for function in inner:
             if isinstance(function, _FUNCTIONS):
-                within = {id(node) for node in ast.walk(function)}
-                for node in nodes:
-                    if id(node) in within:
+                for node in ast.walk(function):
+                    if id(node) in found:
                         yield id(node), f"{before}{function.name}"
