@@ -45,7 +45,8 @@ def find_manifest() -> Path | None:
         if path.is_file():
             if _is_of_others(path, folder):
                 raise UsageError(
-                    f"{path}, which is the nearest {MANIFEST_NAME}, is another user's.",
+                    f"{path}, which is the nearest {MANIFEST_NAME}, is another user's, or lies "
+                    "where others may write.",
                     next_step=f"If it is meant, name it: --manifest {shlex.quote(str(path))}",
                 )
             return path
@@ -55,11 +56,18 @@ def find_manifest() -> Path | None:
 def _is_of_others(path: Path, start: Path) -> bool:
     """Tell whether a manifest is neither one's own, nor root's, nor of who has the folder that one
     stands in, and lies above that or where everybody may write.
+
+    Above, its folder has to be of one of these as well: whoever may move files there can have moved
+    one of their manifests there, and has the code beside it. In /tmp they move none of others.
     """
-    known = {0, os.geteuid(), start.stat().st_uid}
-    if path.lstat().st_uid in known:
-        return False
-    return path.parent != start or bool(start.stat().st_mode & stat.S_IWOTH)
+    here = start.stat()
+    known = {0, os.geteuid(), here.st_uid}
+    is_known = path.lstat().st_uid in known
+    if path.parent == start:
+        return not is_known and bool(here.st_mode & stat.S_IWOTH)
+    above = path.parent.stat()
+    anybody_moves = above.st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH
+    return not is_known or above.st_uid not in known or anybody_moves
 
 
 def require_manifest(given: Path | None) -> Path:

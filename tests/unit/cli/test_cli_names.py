@@ -75,3 +75,21 @@ def test_ones_own_is_taken_wherever_it_is(shared: Path, monkeypatch: pytest.Monk
     (shared / "a/b").mkdir(parents=True)
     monkeypatch.chdir(shared / "a/b")
     assert find_manifest() == shared / "casemate.toml"
+
+
+@as_root
+@pytest.mark.parametrize("owner", [ROOT, MINE])
+@pytest.mark.parametrize(
+    ("holder", "mode"), [(THEIRS, 0o755), (THEIRS, 0o1777), (ROOT, 0o777), (MINE, 0o777)]
+)
+def test_a_manifest_above_is_not_taken_from_a_folder_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, holder: int, mode: int
+) -> None:
+    """Who may write there can move a manifest of one's own there, and has the code beside it."""
+    folder = given(tmp_path / "above", holder)
+    folder.chmod(mode)
+    (folder / "casemate.toml").write_text(MANIFEST)
+    os.chown(folder / "casemate.toml", owner, owner)
+    monkeypatch.chdir(given(folder / "mine", MINE))
+    with pytest.raises(UsageError, match="where others may write"):
+        resolve("f")
