@@ -20,7 +20,7 @@ from casemate.model.trigger import INBOX, ResultTrigger, TriggerKind
 
 MAX_CHAIN = 16
 """Ends that follow from one another: functions that wait for each other come to a stop."""
-MAX_FOLLOWING = 1_024
+MAX_FOLLOWING = 256
 """Functions that are told at each of these steps, all that follows from one event together."""
 MAX_RESULT = 64 * 1024
 """Bytes of an answer that are passed on; of a larger one only that it was there."""

@@ -220,7 +220,7 @@ def _result(
             "error_id": "" if succeeded else f"err_{secrets.token_hex(12)}",
             "attempts": 1,
             "depth": 1,
-            "left": 1_024,
+            "left": 256,
         },
     )
 

@@ -114,7 +114,7 @@ def test_functions_that_tell_each_other_make_no_more_at_each_step() -> None:
             following += [message.body for _, _, message in sent]
         waiting = following
         counts.append(len(waiting))
-    assert counts[:3] == [8, 64, 512]
+    assert counts[:3] == [8, 64, 256]
     assert max(counts) <= MAX_FOLLOWING and len(counts) == MAX_CHAIN + 1
 
 
