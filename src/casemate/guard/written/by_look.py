@@ -153,8 +153,8 @@ def look_at(
             if shaped.signs_of(text):
                 guard.check("file", text, functools.partial(_judge_shaped, guard, pattern))
             admitting = _admitting(guard, pattern)
-            judged = entries.judging(guard, admitting, listed=not answered)
-            guard.check(entries.NAME, text, judged)
+            of_lines = entries.judging(guard, admitting, listed=not answered)
+            guard.check(entries.NAME, text, of_lines)
         elif shaped.has_commands(text) and _is_filled(guard, text):
             guard.check("file", text, functools.partial(_judge_shaped, guard, pattern))
 
