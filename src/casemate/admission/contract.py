@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from casemate.contracts import Contract, ContractError, Violation, exceeded
+from casemate.contracts import Contract, ContractError, Violation, exceeded, values_of
 from casemate.decoding import (
     DECODING_ERRORS,
     MAX_DIGITS,
@@ -166,8 +166,7 @@ def _check(contract: Checked, data: bytes) -> Violation | None:
         return _NOT_JSON
     if contract.is_valid(value):
         return None
-    values = data.count(b",") + data.count(b"[") + data.count(b"{") + 1
-    return contract.violation(value, len(data), values) or _NOT_COMPILED
+    return contract.violation(value, len(data), values_of(data)) or _NOT_COMPILED
 
 
 def _compiled(text: str) -> Checked:

@@ -12,16 +12,19 @@ from casemate.contracts.report import DIRECT, contracts_of, tighter, uncovered
 from casemate.contracts.schema import (
     DIALECT,
     MAX_BYTES,
+    ONLY_FIRST,
     Contract,
     ContractError,
     Violation,
     canonical,
+    values_of,
 )
 
 __all__ = [
     "DIALECT",
     "DIRECT",
     "MAX_BYTES",
+    "ONLY_FIRST",
     "Contract",
     "ContractError",
     "Violation",
@@ -32,4 +35,5 @@ __all__ = [
     "tightened",
     "tighter",
     "uncovered",
+    "values_of",
 ]

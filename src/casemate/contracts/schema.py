@@ -33,6 +33,7 @@ _MAX_TELLING = 50_000_000
 """Nanoseconds that telling all that an event breaks may take, by its bound."""
 MAX_TOLD = 10
 """Rules that an event breaks which are told, each with its place; of the others how many."""
+ONLY_FIRST = "(others are not looked for in an event of this size)"
 _REFERENCES = ("$ref", "$dynamicRef")
 
 Schema = dict[str, object] | bool
@@ -67,7 +68,7 @@ class Violation(msgspec.Struct, frozen=True):
         if self.untold:
             return f"{told}; and {self.untold} more"
         if self.only_first:
-            return f"{told} (others are not looked for in an event of this size)"
+            return f"{told} {ONLY_FIRST}"
         return told
 
     def __str__(self) -> str:
@@ -101,7 +102,12 @@ class Contract:
             return Violation("", "work", bound=f"what is checked in {MAX_WORK // 1_000_000} ms")
         return None
 
-    def violation(self, value: object, size: int = 0, values: int = 0) -> Violation | None:
+    def broken_by(self, value: object) -> Violation | None:
+        """Return what is told of an event's data that is in clear, as of one that a node gets."""
+        data = msgspec.json.encode(value)
+        return self.costly(data) or self.violation(value, len(data), values_of(data))
+
+    def violation(self, value: object, size: int, values: int) -> Violation | None:
         """Return the rules that decoded data breaks, None if it satisfies the contract.
 
         To tell which, the library copies what breaks it, once for each alternative and each rule.
@@ -146,6 +152,11 @@ class Contract:
             shown += f"/{_escaped(name) if name in self._names else '*'}"
             value = value.get(name) if isinstance(value, dict) else None
         return shown[:_MAX_PATH]
+
+
+def values_of(data: bytes) -> int:
+    """Return a bound of how many values JSON has, without reading it."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{") + 1
 
 
 def parse(text: str) -> Schema:

@@ -121,6 +121,7 @@ def test_refused_events_are_told_without_their_content(cli, folder: Path) -> Non
         "rule": "type",
         "more": [],
         "untold": 0,
+        "only_first": False,
     }
 
 
@@ -130,6 +131,22 @@ def test_all_that_an_event_breaks_is_told(cli, folder: Path) -> None:
     judged = cli("contract", "check", "c.json", "a.json")
     (line,) = judged.out.splitlines()
     assert "/: maxItems" in line and "/0: type" in line and line.endswith("; and 3 more")
+
+
+def test_of_a_large_event_is_told_what_a_node_tells_of_it(cli, folder: Path) -> None:
+    """All of it was told, in whatever time that took; of a very large one nothing said why not."""
+    (folder / "c.json").write_text('{"items": {"type": "integer"}}')
+    (folder / "a.json").write_text(json.dumps([["x"] * 20_000]))
+    judged = cli("contract", "check", "c.json", "a.json")
+    assert judged.code == 1
+    assert "(others are not looked for in an event of this size)" in judged.out
+    (told,) = json.loads(cli("contract", "check", "c.json", "a.json", "--json").out)
+    assert (told["only_first"], told["more"], told["path"]) == (True, [], "/0")
+
+    (folder / "a.json").write_text(json.dumps([["x" * 90] * 20_000]))
+    judged = cli("contract", "check", "c.json", "a.json")
+    assert "/: unexplained, at most" in judged.out
+    assert "bytes are told where they break the contract" in judged.out
 
 
 @pytest.mark.parametrize(

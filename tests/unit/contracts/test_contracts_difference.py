@@ -151,7 +151,7 @@ JSON = st.recursive(
 def test_what_it_was_made_of_satisfies_it(values: list[Any]) -> None:
     compiled = Contract(json.dumps(infer(values)))
     for value in values:
-        assert compiled.violation(value) is None
+        assert compiled.broken_by(value) is None
 
 
 def test_what_is_proposed() -> None:
@@ -176,7 +176,7 @@ def test_what_is_proposed() -> None:
     assert properties["total"] == {"type": "number", "minimum": 0}
     assert properties["lines"]["maxItems"] == 4
     assert properties["lines"]["items"]["required"] == ["sku"]
-    refused = Contract(json.dumps(schema)).violation({**orders[0], "admin": True})
+    refused = Contract(json.dumps(schema)).broken_by({**orders[0], "admin": True})
     assert str(refused) == "/: additionalProperties"
 
 

@@ -158,7 +158,7 @@ def test_no_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_id_cannot_pose_as_the_dialect() -> None:
     posing = contract({"$id": DIALECT, "type": "string", "$schema": DIALECT})
-    assert posing.violation(7) is not None
+    assert posing.broken_by(7) is not None
     contract({"type": "object"})
 
 
@@ -201,7 +201,7 @@ def test_a_chain_of_references_ends() -> None:
 
 
 def test_references_to_itself_end() -> None:
-    assert contract({"$ref": "#"}).violation(nested(40)) is None
+    assert contract({"$ref": "#"}).broken_by(nested(40)) is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_references_to_itself_end() -> None:
 def test_patterns_take_linear_time(pattern: str, text: str) -> None:
     compiled = contract({"pattern": pattern})
     started = time.process_time()
-    assert compiled.violation(text) is not None
+    assert compiled.broken_by(text) is not None
     assert time.process_time() - started < 1
 
 
@@ -241,7 +241,7 @@ def test_what_is_accepted_checks_in_time(schema: object) -> None:
     except ContractError:
         return
     started = time.process_time()
-    compiled.violation(nested(30))
+    compiled.broken_by(nested(30))
     assert time.process_time() - started < 2
 
 
@@ -257,11 +257,11 @@ def test_path_and_rule_are_told() -> None:
             "additionalProperties": {"type": "string"},
         }
     )
-    assert compiled.violation({"id": 1}) is None
+    assert compiled.broken_by({"id": 1}) is None
     assert compiled.is_valid({"id": 1})
-    assert str(compiled.violation({"id": 10})) == "/id: maximum"
-    assert str(compiled.violation({})) == "/id: required"
-    assert str(compiled.violation({"id": 1, "a/b": [1, 2]})) == "/a~1b/1: const"
+    assert str(compiled.broken_by({"id": 10})) == "/id: maximum"
+    assert str(compiled.broken_by({})) == "/id: required"
+    assert str(compiled.broken_by({"id": 1, "a/b": [1, 2]})) == "/a~1b/1: const"
 
 
 def test_all_that_is_broken_is_told_and_of_much_how_much() -> None:
@@ -303,17 +303,17 @@ def test_what_would_take_long_to_tell_is_told_by_the_first(schema: object, value
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_content_is_told(name: str, value: str) -> None:
     compiled = contract({"additionalProperties": {"properties": {"known": {"maxLength": 0}}}})
-    assert str(compiled.violation({name: {"known": value}})) == "/*/known: maxLength"
+    assert str(compiled.broken_by({name: {"known": value}})) == "/*/known: maxLength"
 
 
 def test_a_name_of_digits_is_content_too() -> None:
     compiled = contract({"additionalProperties": {"items": {"type": "string"}}})
-    assert str(compiled.violation({"4111111111111111": ["a", 1]})) == "/*/1: type"
+    assert str(compiled.broken_by({"4111111111111111": ["a", 1]})) == "/*/1: type"
 
 
 def test_formats_are_checked() -> None:
-    assert contract({"format": "date-time"}).violation("yesterday") is not None
-    assert contract({"format": "email"}).violation("a@example.com") is None
+    assert contract({"format": "date-time"}).broken_by("yesterday") is not None
+    assert contract({"format": "email"}).broken_by("a@example.com") is None
 
 
 # -- reading schemas -------------------------------------------------------------------------------

@@ -122,14 +122,14 @@ def test_to_tell_what_a_large_event_breaks_takes_no_longer_than_to_see_it(
     value = msgspec.json.decode(data)
     assert contract.costly(data) is None
     began = time.process_time()
-    violation = contract.violation(value, len(data))
+    violation = contract.violation(value, len(data), 0)
     assert time.process_time() - began < 0.05
     assert violation is not None and "told where they break the contract" in str(violation)
     small = msgspec.json.decode(repeated('{"y":1},', 60))
-    assert "told" not in str(contract.violation(small, 60))
+    assert "told" not in str(contract.violation(small, 60, 0))
 
 
 def test_a_large_event_that_breaks_nothing_is_not_said_to() -> None:
     contract = Contract(json.dumps({"anyOf": [{"type": "array"}, {"type": "string"}]}))
     data = repeated('{"y":123456},', 1024 * 1024)
-    assert contract.violation(msgspec.json.decode(data), len(data)) is None
+    assert contract.violation(msgspec.json.decode(data), len(data), 0) is None

@@ -18,6 +18,7 @@ from casemate.decoding import DECODING_ERRORS
 from casemate.kernel.placing import write_whole
 
 if TYPE_CHECKING:
+    from casemate.contracts import Violation
     from casemate.model.function import FunctionSpec
 
 app = new_app("Propose a contract from recorded events, and try one on events.")
@@ -56,6 +57,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What else it breaks, as far as it is told: `PATH: RULE`."""
     untold: int = 0
     """How many more there are."""
+    only_first: bool = False
+    """Others were not looked for, as that could take long for an event of its size."""
 
 
 @command(
@@ -138,7 +141,9 @@ def check(
 ) -> None:
     """Say for each event whether a contract accepts it, and which rule refuses it.
 
-    Exit code 1 if one is refused. Contents of events are not printed.
+    Exit code 1 if one is refused. Contents of events are not printed. As much is told as a caller
+    of the node is told: of a large event only the first rule that it breaks, of a very large one
+    only that it breaks one.
     """
     from casemate.contracts import Contract
 
@@ -146,8 +151,8 @@ def check(
     found: list[Judged] = []
     for file in files:
         for number, value in enumerate(_events(file), 1):
-            broken = compiled.costly(msgspec.json.encode(value)) or compiled.violation(value)
-            path, rule = (broken.path or "/", broken.rule) if broken is not None else ("", "")
+            broken = compiled.broken_by(value)
+            path, rule = (broken.path or "/", _rule(broken)) if broken is not None else ("", "")
             found.append(
                 Judged(
                     file=str(file),
@@ -157,6 +162,7 @@ def check(
                     rule=rule,
                     more=tuple(map(str, broken.more)) if broken is not None else (),
                     untold=broken.untold if broken is not None else 0,
+                    only_first=broken is not None and broken.only_first,
                 )
             )
     refused = [one for one in found if not one.accepted]
@@ -187,8 +193,16 @@ def _recorded(name: FunctionName, spec: FunctionSpec | None, trigger: str | None
     return events
 
 
+def _rule(broken: Violation) -> str:
+    return f"{broken.rule}, at most {broken.bound}" if broken.bound else broken.rule
+
+
 def _shown(one: Judged) -> str:
     told = "; ".join((f"{one.path}: {one.rule}", *one.more))
+    if one.only_first:
+        from casemate.contracts import ONLY_FIRST
+
+        return f"{told} {ONLY_FIRST}"
     return f"{told}; and {one.untold} more" if one.untold else told
 
 
