@@ -262,6 +262,12 @@ class Budgets:
             ledger = self._allowance.ledgers.get(project, {}).get(name)
             if ledger is None:
                 raise _missing(project, name)
+            if seconds and not ledger.budget.hard:
+                raise ConflictError(
+                    f"The budget {project}/{name} is soft: it refuses nothing, so that there is "
+                    "nothing to lift.",
+                    next_step="`casemate budget ls` shows which are hard.",
+                )
             await self._tell(project, name, "lift", reason, by, seconds)
             now = self._clock()
             until = now + seconds if seconds else 0.0

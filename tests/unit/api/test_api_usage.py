@@ -98,8 +98,14 @@ def test_only_a_function_that_there_is_is_let_run(ask: Client) -> None:
 
 def test_budgets_are_set_lifted_and_removed(ask: Client) -> None:
     assert ask("PUT", "/budgets/t/day", json=BUDGET).json()["budget"]["amount"] == 5.0
-    lifted = ask("POST", "/budgets/t/day/lift", json={"seconds": 60, "reason": "a sale"})
+    lift = {"seconds": 60, "reason": "a sale"}
+    lifted = ask("POST", "/budgets/t/day/lift", json=lift)
     assert lifted.json()["lifted_until"] > time.time()
+    ask("PUT", "/budgets/t/soft", json={**BUDGET, "hard": False})
+    nothing_to_lift = ask("POST", "/budgets/t/soft/lift", json=lift)
+    assert nothing_to_lift.status_code == 409
+    assert "t/soft is soft: it refuses nothing" in nothing_to_lift.json()["detail"]
+    assert ask("DELETE", "/budgets/t/soft").status_code == 204
     quota = {"calls": 5, "seconds": 1, "each": "address"}
     assert ask("PUT", "/quotas/t/q", json=quota).json()["quota"]["calls"] == 5
     found = ask("GET", "/budgets").json()
