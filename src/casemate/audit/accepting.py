@@ -48,19 +48,32 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Return a baseline that `write_baseline` has written."""
+    """Return a baseline that `write_baseline` has written. Raises CasemateError."""
+    make = "Make one: `casemate audit PATH --write-baseline FILE`"
     try:
-        if path.stat().st_size > MAX_BASELINE_BYTES:
-            raise CasemateError(f"{path} is too large for a baseline.")
-        found = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(MAX_BASELINE_BYTES + 1)
+    except OSError as error:
+        raise CasemateError(
+            f"The baseline {path} cannot be read: {error.strerror}.",
+            next_step=f"Name a file that is there and that you may read. {make}",
+        ) from error
+    if len(data) > MAX_BASELINE_BYTES:
+        raise CasemateError(
+            f"{path} is larger than {MAX_BASELINE_BYTES:,} bytes, too large for a baseline.",
+            next_step=make,
+        )
+    try:
+        found = json.loads(data)
         listed = found["fingerprints"]
         if found["version"] != VERSION or not isinstance(listed, list):
             raise TypeError
         return Baseline(frozenset(map(str, listed)))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CasemateError(
-            f"{path} is not a baseline of an audit.",
-            next_step="It must be of this version: casemate audit PATH --write-baseline FILE",
+            f"{path} is not a baseline of an audit, expected JSON with `version` {VERSION!r} and "
+            "`fingerprints`.",
+            next_step=make,
         ) from error
 
 

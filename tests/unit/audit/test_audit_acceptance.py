@@ -95,6 +95,13 @@ def test_a_baseline_accepts_what_was_there_and_nothing_else(tmp_path: Path) -> N
     assert rules(tmp_path, baseline=read_baseline(file)) == ["PY-003"]
 
 
+def test_a_baseline_that_is_not_there_is_said_not_to_be(tmp_path: Path) -> None:
+    for path, why in ((tmp_path / "gone.json", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(CasemateError, match=f"The baseline .* cannot be read: {why}") as error:
+            read_baseline(path)
+        assert "--write-baseline FILE" in str(error.value.next_step)
+
+
 @pytest.mark.parametrize(
     "text",
     [
