@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from casemate.cli.errors import CommandError
 from casemate.model.errors import CasemateError
@@ -50,25 +51,44 @@ def signed_with_sigstore(
     return True, f"signed by {signer} on {found.logged:%Y-%m-%d %H:%M} UTC"
 
 
-def about_bundles(files: Iterable[Path], digests: Sequence[str]) -> dict[str, str]:
-    """Return what files hold by the digest of the bundle that each is about; the node verifies.
+class SignedFile(NamedTuple):
+    """A Sigstore bundle in a file, read."""
 
-    Raises CommandError for a file that is about none of these bundles, or about one again.
-    """
+    path: Path
+    text: str
+    about: tuple[str, ...]
+    """Digests of what it is about."""
+
+
+def read_signed(files: Iterable[Path]) -> list[SignedFile]:
+    """Return what files hold, before there is a bundle; the node verifies. Raises CommandError."""
     from casemate.sigstore import read_bundle, read_statement
 
-    found: dict[str, str] = {}
+    found = []
     for path in files:
         data = _content(path, MAX_SIGSTORE_CHARS)
         if len(data) > MAX_SIGSTORE_CHARS:
-            raise CommandError(f"{path} is larger than {MAX_SIGSTORE_CHARS} bytes.")
+            raise CommandError(
+                f"{path} is larger than {MAX_SIGSTORE_CHARS} bytes, expected a Sigstore bundle.",
+                next_step="Name the file in which the builder signed, such as NAME.sigstore.json.",
+            )
         try:
             subject = read_statement(read_bundle(data).payload).subject
-            about = [one.digest.get("sha256", "") for one in subject]
-            text = data.decode()
+            about = tuple(one.digest.get("sha256", "") for one in subject)
+            found.append(SignedFile(path, data.decode(), about))
         except (CasemateError, UnicodeDecodeError) as error:
             why = error.message if isinstance(error, CasemateError) else "It is not text."
             raise CommandError(f"{path} cannot be used. {why}") from error
+    return found
+
+
+def about_bundles(files: Iterable[SignedFile], digests: Sequence[str]) -> dict[str, str]:
+    """Return what files hold by the digest of the bundle that each is about.
+
+    Raises CommandError for a file that is about none of these bundles, or about one again.
+    """
+    found: dict[str, str] = {}
+    for path, text, about in files:
         if len(about) != 1 or about[0] not in digests:
             raise CommandError(
                 f"{path} is about {', '.join(each[:64] for each in about[:3]) or 'nothing'!a}; "
@@ -119,4 +139,7 @@ def _content(path: Path, most: int) -> bytes:
         with path.open("rb") as file:
             return file.read(most + 1)
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+        raise CommandError(
+            f"{path} cannot be read: {error.strerror}.",
+            next_step="Name a file that is there and that you may read.",
+        ) from error

@@ -662,6 +662,15 @@ def test_the_node_is_told_what_is_planned_and_by_which_key(cli, project, built, 
     assert [one.packages for one in node.control.planned] == [False, False]
 
 
+def test_what_was_signed_is_read_before_anything_is_built_or_asked(cli, node, project) -> None:
+    refused = cli("deploy", "--sigstore", "missing.sigstore.json")
+    assert refused.code == 1
+    assert "missing.sigstore.json cannot be read: No such file or directory." in refused.err
+    assert "Next: Name a file that is there" in refused.err
+    assert "Building" not in refused.err + refused.out
+    assert node.requests == []
+
+
 @pytest.mark.parametrize("status", [400, 413, 422, 429])
 def test_a_node_that_takes_less_of_a_question_is_asked_for_rights_alone(
     cli, project, built, node, monkeypatch, status

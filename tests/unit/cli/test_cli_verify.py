@@ -10,7 +10,7 @@ import pytest
 
 from casemate.build import pack
 from casemate.cli.errors import CommandError
-from casemate.cli.sigstore_check import about_bundles, kept_signing
+from casemate.cli.sigstore_check import about_bundles, kept_signing, read_signed
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import FunctionSpec
 from casemate.model.signing import MAX_SIGSTORE_CHARS
@@ -133,7 +133,7 @@ def test_what_a_deploy_brings_is_about_what_was_built(home: Path) -> None:
         signed(home, "hello", digest)
         files.append(home / f"{digest}.json")
         (home / "a.sigstore.json").rename(files[-1])
-    brought = about_bundles(files[:2], digests)
+    brought = about_bundles(read_signed(files[:2]), digests)
     assert [json.loads(brought[one])["mediaType"] for one in digests]
     large, empty, no_text = home / "large", home / "empty", home / "no-text"
     large.write_bytes(b" " * (MAX_SIGSTORE_CHARS + 1))
@@ -149,7 +149,7 @@ def test_what_a_deploy_brings_is_about_what_was_built(home: Path) -> None:
         (files[0], "another --sigstore is about"),
     ):
         with pytest.raises(CommandError, match=words):
-            about_bundles([files[0], wrong], digests)
+            about_bundles(read_signed([files[0], wrong]), digests)
 
 
 def test_what_a_node_keeps_of_a_signing_is_verified_here(home: Path) -> None:

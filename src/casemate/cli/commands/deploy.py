@@ -33,7 +33,7 @@ from casemate.cli.hole_check import (
 from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
 from casemate.cli.refused_deploy import REFUSALS, noted
-from casemate.cli.sigstore_check import about_bundles
+from casemate.cli.sigstore_check import about_bundles, read_signed
 from casemate.cli.terminal import (
     DIM,
     GREEN,
@@ -117,11 +117,12 @@ def deploy(
     canary = _canary(weight, watch)
     workspace = Workspace(manifest, functions or ())
     judged: list[JudgedBundle] = []
+    given = read_signed(sigstore or ())
     with connect() as client:
         plan = _planned(client, workspace, approve=approve, sigstore=bool(sigstore), json=json)
         terms = _terms(client, canary, [name for name in plan.names if name in plan.before])
         bundles = _built(workspace, relock=relock)
-        signed = about_bundles(sigstore or (), [built.digest for _, built in bundles])
+        signed = about_bundles(given, [built.digest for _, built in bundles])
         wanted = [Wanted(name, built, plan.before.get(name)) for name, built in bundles]
         try:
             with noted(client, judged):
