@@ -8,7 +8,9 @@ mount namespace of its own: nothing of this shows outside, and it is gone when t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -23,6 +25,35 @@ _INSIDE = ("runner", "guard", "kernel")
 _DEVICES = (("null", 1, 3), ("zero", 1, 5), ("random", 1, 8), ("urandom", 1, 9))
 """Names and numbers of the kernel's admin-guide/devices.txt."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs on every Linux; what is made in it is private
+_OF_A_PROCESS = re.compile(r"[a-z]+-[0-9]{1,10}")
+"""Ends of the names of folders that are of one process: `doctor-4711`. A node's come again, and are
+removed by it."""
+
+
+def _hold(folder: Path) -> int:
+    """Return what keeps a folder from being taken for one that a killed process left."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return held
+
+
+def _remove_left() -> None:
+    """Remove folders that commands of this user made and were killed before they removed them."""
+    of_user = f"casemate-{os.geteuid()}-"
+    with os.scandir(_MEMORY) as entries:
+        names = [one.name for one in entries if one.name.startswith(of_user)]
+    for name in names:
+        if _OF_A_PROCESS.fullmatch(name.removeprefix(of_user)) is None:
+            continue
+        with contextlib.suppress(OSError):  # of another process, or gone
+            held = _hold(_MEMORY / name)
+            try:
+                is_own = os.fstat(held).st_uid == os.geteuid()
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if is_own:
+                    shutil.rmtree(_MEMORY / name, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 class Staging:
@@ -41,6 +72,7 @@ class Staging:
         ours = Path(casemate.runner.__file__).parent.parent
         self.code = {name: str(ours / name) for name in _INSIDE}
         self._staged: dict[str, str] = {}
+        self._held = -1
         self._entered = False
         """Whether the stage is in a mount namespace of this process's own."""
         self.devices: str | None = None
@@ -110,18 +142,22 @@ class Staging:
         if self.devices is not None:
             shutil.rmtree(f"{self.devices}/{name}", ignore_errors=True)
 
-    @staticmethod
-    def _make_memory(name: str) -> Path:
+    def _make_memory(self, name: str) -> Path:
         folder = _MEMORY / f"casemate-{os.geteuid()}-{name}"
         if folder.is_symlink():
             raise NotADirectoryError(f"{folder} is a link")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
+        self._held = _hold(folder)
+        _remove_left()
         return folder
 
     def close(self) -> None:
         """Remove the folder in memory, and what was bound beside it: this process may go on."""
         shutil.rmtree(self.bundles, ignore_errors=True)
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
         if self._entered:
             self._entered = False
             with contextlib.suppress(OSError):
