@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,30 @@ from casemate.cli.errors import CommandError
 from casemate.cli.own_folder import held, own_folder
 
 MANIFEST = '[project]\nname = "p"\n[function.f]\nhandler = "app:handler"\nsource = "src"\n'
+
+
+@pytest.mark.parametrize("named", [".casemate", ".casemate/dev"])
+def test_a_folder_that_everybody_may_change_is_not_read(tmp_path: Path, named: str) -> None:
+    """Whoever writes there would put code, keys and a node's data under who runs a command."""
+    folder = tmp_path / ".casemate/dev"
+    folder.mkdir(parents=True)
+    (tmp_path / named).chmod(0o777)
+    with pytest.raises(CommandError, match="has mode 0777") as refused:
+        own_folder(tmp_path, PurePosixPath(".casemate/dev"))
+    assert "chmod o-w" in str(refused.value.next_step)
+    (tmp_path / named).chmod(0o775)  # as of a user whose group is their own
+    assert own_folder(tmp_path, PurePosixPath(".casemate/dev")) == folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to others")
+def test_a_folder_of_another_user_is_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / ".casemate"
+    folder.mkdir()
+    os.chown(folder, 4711, 4711)
+    with pytest.raises(CommandError, match="belongs to uid 4711"):
+        own_folder(tmp_path, PurePosixPath(".casemate/bundles"))
+    os.chown(tmp_path, 4711, 4711)  # root works in a project of theirs
+    assert own_folder(tmp_path, PurePosixPath(".casemate")) == folder
 
 
 def linked(project: Path, outside: Path) -> None:
