@@ -110,13 +110,24 @@ def _table(what: str, later: Rounds, first: Rounds) -> list[str]:
     return lines
 
 
-def report(measured: Rounds, first: Rounds, worst: dict[str, float]) -> str:
-    """Return the figures as tables, with targets; the programs that go through lines have none."""
+def report(
+    measured: Rounds,
+    first: Rounds,
+    worst: dict[str, float],
+    chosen: Sequence[str] = tuple(HANDLERS),
+) -> str:
+    """Return the figures as tables, with targets; the programs that go through lines have none.
+
+    `chosen` is what was to be measured.
+    """
     targeted = {name: rounds for name, rounds in measured.items() if name in HANDLERS}
     loops = {name: rounds for name, rounds in measured.items() if name in LOOPS}
     lines = _table("handler", targeted, first)
-    left = sorted(HANDLERS.keys() - measured.keys())
-    lines += [f"left out, not installed: {', '.join(left)}"] if left else []
+    for why, names in (
+        ("not installed", HANDLERS.keys() & set(chosen) - measured.keys()),
+        ("not chosen", HANDLERS.keys() - set(chosen)),
+    ):
+        lines += [f"left out, {why}: {', '.join(sorted(names))}"] if names else []
     announced = {name: rounds for name, rounds in measured.items() if name in ANNOUNCED}
     lines += ["", *_table("program whose calls are watched by name", announced, first)]
     lines += ["", *_table("program that goes through lines or rows", loops, first)]
@@ -160,7 +171,7 @@ def main(arguments: list[str]) -> int:
     except (subprocess.SubprocessError, OSError, ValueError, BenchError) as error:
         sys.stderr.write(f"could not be measured: {error}\n")
         return 1
-    print(report(measured, first, worst))
+    print(report(measured, first, worst, named))
     if chosen.json is not None:
         told = {"ratios": ratios(measured), "first_ratios": ratios(first), "hostile_ms": worst}
         chosen.json.write_text(json.dumps(told))
