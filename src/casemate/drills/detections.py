@@ -70,6 +70,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "directory-tried", "name-server-tried", "cluster-tried", "drop-tried", "callback-tried",
         "mining-tried", "chat-tried", "index-tried", "onion-tried", "long-name-tried",
         "names-of-one-domain", "bare-address-tried", "hidden-address-tried", "host-disguised",
+        "loopback-tried",
     )),
     "failures": (running.failures, (
         "errors-after-deploy", "crashing", "timing-out",
