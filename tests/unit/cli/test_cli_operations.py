@@ -420,3 +420,24 @@ def test_sources(cli, node) -> None:
     assert "3, 2 refused" in shown.out and "\x1b" not in shown.out
     assert json.loads(cli("sources", "ls", "--json").out)["sources"][0]["server"] == one.server
     assert fake.asked == [ListSources(project="shop"), ListSources()]
+
+
+def test_a_dead_letter_is_shown_by_what_a_notice_of_it_holds(cli, node) -> None:
+    """`on_failure` tells of it before it has an id of its own."""
+    one = letter("0a", "inbox", "ship")
+    others = (
+        msgspec.structs.replace(one, id="0b", error_id="err_2", invocation="inv_2"),
+        msgspec.structs.replace(one, id="0c", error_id="err_2"),
+    )
+    fake = node(
+        ListFunctionDeadLetters=Letters(letters=(one, *others), after=None),
+        ShowFunctionDeadLetter=Letter(letter=one, withheld=False, content={"n": 1}),
+    )
+    for named, id in (("err_1", "0a"), ("inv_2", "0b"), ("0c", "0c")):
+        assert cli("dlq", "show", "shop/ship", named).code == 0
+        assert fake.asked[-1].id == id
+    batch = cli("dlq", "show", "shop/ship", "err_2")
+    assert batch.code == 2 and "0b, 0c" in batch.err
+    missing = cli("dlq", "show", "shop/ship", "err_3")
+    assert missing.code == 3 and "No dead letter of shop/ship is of err_3." in missing.err
+    assert json.loads(cli("dlq", "show", "shop/ship", "err_1", "--json").out)["content"] == {"n": 1}

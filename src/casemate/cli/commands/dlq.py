@@ -12,7 +12,7 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployed import deployed_functions, live_version
 from casemate.cli.errors import DeniedError, MissingError, UsageError
 from casemate.cli.names import resolve
-from casemate.cli.operation_command import Call, Instead, answered, asked, name_of
+from casemate.cli.operation_command import Instead, asked, name_of
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import resolve_resource
@@ -45,6 +45,10 @@ app = new_app("See events that were given up (dead letters), retry or delete the
 FUNCTION, QUEUE = "function", "queue"
 _NODES_OWN = frozenset(("kind", "trigger", "trace", "kept_by"))
 """What is kept with an event and is none of its attributes."""
+
+_OF_NOTICES = ("err_", "inv_")
+"""How ids begin that a notice of a dead letter holds; its own is made after the notice."""
+_MOST_PAGES, _MOST_TOLD = 100, 16
 
 _QUEUE_HELP = "It is a queue, not a function."
 QueueOption = Annotated[bool, typer.Option("--queue", help=_QUEUE_HELP)]
@@ -221,22 +225,36 @@ def _tell_of_queues(function: _Place) -> None:
             note(f"Messages of its queue are with the queue: `casemate dlq ls {name} --queue`")
 
 
-@answered(
+@asked(
     app,
     ShowFunctionDeadLetter,
     instead=_queues(ShowQueueDeadLetter),
-    examples="$ casemate dlq show shop/thumbnail 000000000000002a",
+    examples="""\
+$ casemate dlq show shop/thumbnail 000000000000002a
+$ casemate dlq show shop/thumbnail err_8f97ada63bc5ae3dfc6b89c8
+""",
 )
-def show(found: Letter, call: Call) -> None:
+def show(wanted: ShowFunctionDeadLetter | ShowQueueDeadLetter, *, json: JsonOption = False) -> None:
     """Show a dead letter, with its content if you may see that: the event as the handler gets it.
+
+    In place of its id, the error id or the invocation's id can be given that a notice of it
+    (`on_failure`) holds.
 
     `kept for` is who sent it, and whose rights decide when it is tried again; `trace` is what it
     came of, for `casemate trace`. With --json they stand in the content as `kept_by` and `trace`.
     """
+    with connect() as client:
+        if wanted.id.startswith(_OF_NOTICES):
+            wanted = msgspec.structs.replace(wanted, id=_letter_of(client, wanted))
+        found = client.call(wanted)
+    if json:
+        print_json(found)
+        return
+    name = name_of(wanted)
     letter = found.letter
     for label, value in (
         ("id", letter.id),
-        ("of", call.name),
+        ("of", name),
         ("event", letter.event_type),
         ("trigger", letter.trigger),
         ("reason", letter.reason),
@@ -255,7 +273,34 @@ def show(found: Letter, call: Call) -> None:
         print_json(_handed_over(found))
     if letter.error_id:
         note(f"What failed: `casemate errors show {letter.error_id}`")
-    _tell_what_to_do(call.name, letter.kind == QUEUE, letter.id)
+    _tell_what_to_do(name, letter.kind == QUEUE, letter.id)
+
+
+def _letter_of(client: NodeClient, wanted: ShowFunctionDeadLetter | ShowQueueDeadLetter) -> str:
+    """Return the id of the dead letter that an error, or an invocation, came to."""
+    kind = QUEUE if isinstance(wanted, ShowQueueDeadLetter) else FUNCTION
+    project, _, name = name_of(wanted).partition("/")
+    place, after = _Place(kind, project, name), None
+    found: list[str] = []
+    for _ in range(_MOST_PAGES):
+        page = client.call(place.listed(MAX_IDS, after))
+        found += [one.id for one in page.letters if wanted.id in (one.error_id, one.invocation)]
+        after = page.after
+        if after is None:
+            break
+    if not found:
+        raise MissingError(
+            f"No dead letter of {place} is of {wanted.id}.",
+            next_step=f"`casemate dlq ls {place}` lists those that there are; what was tried again "
+            "is none any more.",
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} dead letters of {place} are of {wanted.id}, as of a batch: "
+            f"{', '.join(found[:_MOST_TOLD])}{', ...' if len(found) > _MOST_TOLD else ''}",
+            next_step=f"Name one: `casemate dlq show {place} {found[0]}`",
+        )
+    return found[0]
 
 
 @asked(
