@@ -119,7 +119,11 @@ ENTRIES = (
     Entry("playbook", OPERATE, "See and change how the node responds to findings"),
     Entry("alert", OPERATE, "See and test how people are notified of findings, and silence rules"),
     Entry("drill", OPERATE, "Play attacks on the node, and see whether they are stopped"),
-    Entry("trigger", OPERATE, "Send a function a sample event, as its trigger would"),
+    Entry(
+        "trigger",
+        OPERATE,
+        "List triggers, and send a function a sample event, as its trigger would",
+    ),
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),
     Entry("routes", OPERATE, "See and assign paths and host names of projects"),
     Entry("sources", OPERATE, "See the outside servers that triggers read from"),

@@ -1,23 +1,131 @@
-"""`casemate trigger`: events as the sources of a function bring them, on demand."""
+"""`casemate trigger`: the triggers of functions, and events as they bring them, on demand."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
-from casemate.cli.errors import UsageError
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.deployed import live_version
+from casemate.cli.errors import MissingError, UsageError
 from casemate.cli.file_input import STANDARD_INPUT, content_of
+from casemate.cli.names import resolve
 from casemate.cli.operation_command import Call, answered
-from casemate.cli.options import new_app
-from casemate.cli.terminal import note, print_line
+from casemate.cli.options import FUNCTION_HELP, JsonOption, command, new_app
+from casemate.cli.terminal import note, print_json, print_line, print_table
+from casemate.cli.triggers_shown import listens_to, schedule_shown
 from casemate.decoding import DECODING_ERRORS
+from casemate.model.deployment import DeployedFunction
+from casemate.model.trigger import ScheduleTrigger, kind_of
+from casemate.operations.functions import ListFunctions, ListSchedules, ShowFunction
 from casemate.operations.triggers import Fired, FireTrigger
 
-app = new_app("Send a function a sample event, as its trigger would.")
+app = new_app("List triggers, and send a function a sample event, as its trigger would.")
 
 MAX_DATA_BYTES = 60 * 1024
+
+
+class TriggerShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What `casemate trigger ls --json` prints of each."""
+
+    function: str
+    name: str
+    """As `casemate trigger fire` takes it."""
+    kind: str
+    listens_to: str
+    """What brings its events, for people."""
+    next_at: float | None = None
+    """When a schedule is due next, as a Unix time."""
+    failing: bool = False
+    """Whether the event of a schedule cannot be kept at present."""
+    contract: bool
+    """Whether a schema is declared for its events."""
+
+
+@command(
+    app,
+    examples="$ casemate trigger ls\n$ casemate trigger ls shop/resize\n"
+    "$ casemate trigger ls --project shop --json",
+)
+def ls(
+    function: Annotated[
+        str | None, typer.Argument(metavar="[FUNCTION]", help=FUNCTION_HELP)
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option("--project", metavar="PROJECT", help="Only those of this project."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the triggers of the live versions of functions, with what each listens to.
+
+    Routes are no triggers here: `casemate ls` has them. Of a schedule it is told when it is due
+    next. Names are those that `casemate trigger fire` takes.
+    """
+    if function is not None and project is not None:
+        raise UsageError(
+            "Both a function and a project are given, expected one of them.",
+            next_step="Leave out the project: the function is enough.",
+        )
+    with connect() as client:
+        found = [
+            shown for each in _functions(client, function, project) for shown in _of(client, each)
+        ]
+    if json:
+        print_json({"triggers": [one for one, _ in found]})
+        return
+    print_table(
+        ("trigger", "function", "listens to"),
+        [(one.name, one.function, told) for one, told in found],
+        empty="There are no triggers; in casemate.toml, such as [[function.NAME.schedule]], they "
+        "are declared.",
+        below=("listens to",),
+    )
+
+
+def _functions(
+    client: NodeClient, function: str | None, project: str | None
+) -> list[DeployedFunction]:
+    if function is not None:
+        name = resolve(function)
+        return [client.call(ShowFunction(project=name.project, function=name.function))]
+    found = client.call(ListFunctions()).functions
+    chosen = [each for each in found if project in (None, each.project)]
+    if project is not None and not chosen:
+        raise MissingError(
+            f"There is no project {project} with functions that you may see.",
+            next_step="`casemate ls` lists the functions that you may see, as PROJECT/FUNCTION.",
+        )
+    return chosen
+
+
+def _of(client: NodeClient, function: DeployedFunction) -> list[tuple[TriggerShown, str]]:
+    """Return the triggers of a function, each with what is told of it."""
+    live = live_version(function)
+    if live is None:
+        return []
+    schedules = {}
+    if any(isinstance(trigger, ScheduleTrigger) for trigger in live.spec.triggers):
+        asked = ListSchedules(project=function.project, function=function.name)
+        schedules = {each.name: each for each in client.call(asked).schedules}
+    found = []
+    for trigger in live.spec.triggers:
+        due = schedules.get(trigger.name)
+        told = listens_to(trigger) if due is None else f"schedule {schedule_shown(due)}"
+        one = TriggerShown(
+            function=f"{function.project}/{function.name}",
+            name=trigger.name,
+            kind=kind_of(trigger).value,
+            listens_to=listens_to(trigger),
+            next_at=None if due is None else due.next_at,
+            failing=due is not None and due.failing,
+            contract=bool(trigger.contract),
+        )
+        found.append((one, f"{told}; its event cannot be kept at present" if one.failing else told))
+    return found
 
 
 def _read(text: str) -> Any:
