@@ -16,7 +16,7 @@ from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.names import resolve
 from casemate.cli.node_licences import print_licences, print_rule
 from casemate.cli.operation_command import Call, answered
-from casemate.cli.options import FunctionArgument, JsonOption, command
+from casemate.cli.options import FUNCTION_HELP, JsonOption, command
 from casemate.cli.terminal import (
     GREEN,
     RED,
@@ -30,7 +30,7 @@ from casemate.cli.terminal import (
 from casemate.cli.text import moment, size
 from casemate.cli.times import seconds_of
 from casemate.decoding import decodable
-from casemate.model.vulnerability import AdvisoryRules, Hole
+from casemate.model.vulnerability import AdvisoryException, AdvisoryRules, Hole
 from casemate.operations.advisories import (
     AdvisoriesStatus,
     AdvisoryExceptions,
@@ -188,12 +188,13 @@ def rules(
     name="except",
     examples="""\
 $ casemate advisories except cart --advisory CVE-2023-32681 --package requests --for 9d --reason -
+$ casemate advisories except cart checkout --without-advisories --for 7d --reason 'no mirror yet'
 Without advisories that can be relied upon
 $ casemate advisories except checkout --without-advisories --for 7d --reason 'no mirror yet'
 """,
 )
 def except_(
-    function: FunctionArgument,
+    functions: Annotated[list[str], typer.Argument(metavar="FUNCTION...", help=FUNCTION_HELP)],
     for_: Annotated[
         str, typer.Option("--for", metavar="TIME", help="How long: `12h`, `30d`, at most `180d`.")
     ],
@@ -218,31 +219,38 @@ def except_(
     The exception covers one vulnerability or licence (`licence:GPL-3.0-only`) in one package of one
     function, and stands in the journal with who and why. Once it has expired, the next deploy is
     refused, and a live function is reported as a finding.
+
+    With several functions each gets an exception of its own; --json prints them as `exceptions`
+    then. There is none for a project: it would cover functions that nobody has looked at yet.
     """
     if without_advisories is bool(advisory or package) or bool(advisory) != bool(package):
         raise UsageError(
             "It is not clear which exception is meant.",
             next_step="Give --advisory ID and --package NAME, or --without-advisories.",
         )
-    name = resolve(function)
+    names = list(dict.fromkeys(map(resolve, functions)))
     seconds = seconds_of(for_)
     if seconds is None:
         raise UsageError(f"--for is {for_!r}.", next_step="Such as: --for 30d, at most 180d.")
+    made: list[AdvisoryException] = []
     with connect() as client:
-        made = client.call(
-            ExceptAdvisory(
-                project=name.project,
-                function=name.function,
-                advisory=advisory,
-                package=package,
-                reason=reason,
-                seconds=seconds,
+        for name in names:
+            one = client.call(
+                ExceptAdvisory(
+                    project=name.project,
+                    function=name.function,
+                    advisory=advisory,
+                    package=package,
+                    reason=reason,
+                    seconds=seconds,
+                )
             )
-        )
+            made.append(one)
+            if not json:  # at once: one that is refused ends it
+                of = f" for {name}" if len(names) > 1 else ""
+                print_line(f"{one.id} holds{of} until {moment(one.expires_at)}.", GREEN)
     if json:
-        print_json(made)
-    else:
-        print_line(f"{made.id} holds until {moment(made.expires_at)}.", GREEN)
+        print_json(made[0] if len(names) == 1 else {"exceptions": made})
 
 
 @answered(
