@@ -150,6 +150,9 @@ async def _decide(operation: Decide, call: Call) -> Answer:
             f"There is no principal {asked_for.text}.",
             next_step="`casemate users ls` and `casemate tokens ls` list them.",
         )
+    if found.kind in (PrincipalKind.FUNCTION, PrincipalKind.TRIGGER):
+        project, function = found.id.split("/")[:2]
+        await service.control.function(project, function)  # NotFoundError
     named, resource = resource, await _with_settings(service, resource)
     granted = await _granted(service, found, action, resource)
     decision = service.policy.decide(found, action, resource, granted=granted)

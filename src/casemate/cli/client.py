@@ -21,9 +21,11 @@ from casemate.cli.errors import (
     DeniedError,
     FunctionStartError,
     MissingError,
+    NotUnderstoodError,
     UnreachableError,
     UsageError,
 )
+from casemate.cli.field_types import require_within
 from casemate.cli.text import seconds
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.http_deadline import UNPACKED, ProgressDeadline, is_packed
@@ -161,6 +163,7 @@ class NodeClient:
         self, operation: Operation[Any], timeout: httpx2.Timeout, rest: dict[str, Any]
     ) -> httpx2.Response:
         form = form_of(type(operation))
+        require_within(form, operation)
         if (body := form.json(operation)) is not None:
             rest = {"content": msgspec.json.encode(body), "headers": {"content-type": JSON}}
         return self.exchange(
@@ -214,6 +217,7 @@ class NodeClient:
     def open(self, operation: Operation[Any], *, seconds: float) -> Iterator[httpx2.Response]:
         """Give an answer that is read as it comes. `seconds` is the longest silence."""
         form = form_of(type(operation))
+        require_within(form, operation)
         self.progress.seconds = seconds
         try:
             with self._http.stream(
@@ -298,7 +302,8 @@ class NodeClient:
                 f"{self.url}/api/v1/health says of which. Upgrade the node, or use the casemate of "
                 "its release.",
             )
-        return CommandError(what, next_step=problem.next_step or _next_step(response))
+        kind = NotUnderstoodError if status in (400, 422) else CommandError
+        return kind(what, next_step=problem.next_step or _next_step(response))
 
     def _denied(
         self, status: int, what: str, said: str | None, operation: Operation[Any] | None

@@ -42,6 +42,10 @@ class UsageError(CommandError):
     exit_code = ExitCode.USAGE
 
 
+class NotUnderstoodError(CommandError):
+    """The node cannot make sense of what it was asked (400, 422)."""
+
+
 class MissingError(CommandError):
     """There is no such thing on the node."""
 

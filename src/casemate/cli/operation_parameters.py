@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from types import UnionType
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import typer
 from msgspec.structs import FieldInfo
 
 from casemate.cli.errors import UsageError
+from casemate.cli.field_types import FieldType, apart
 from casemate.cli.names import bindings, resolve
 from casemate.cli.options import FUNCTION_HELP
 from casemate.cli.resources import project_of_folder, project_or_here, resolve_resource
@@ -26,9 +27,9 @@ from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import ResourceKind
 from casemate.operations.declaration import On, on_chosen
 from casemate.operations.errors import DeclarationError
-from casemate.operations.fields import HIGHEST, whole
+from casemate.operations.fields import whole
 from casemate.operations.form import Form
-from casemate.operations.given import DURATION, Given
+from casemate.operations.given import DURATION
 from casemate.operations.samples import NAMED
 
 Reader = Callable[[Any], Any]
@@ -114,7 +115,7 @@ def _place(form: Form) -> Parameter | None:
         info = typer.Argument(..., metavar=metavar, help=help)
         return Parameter(taken(on.named, str, info), _give_named)
     if on is on_chosen:
-        help = _apart(form.fields["function"].type).help
+        help = apart(form.fields["function"].type).help
         info = typer.Argument(None, metavar="FUNCTION", help=help)
         return Parameter(taken("function", str | None, info), _give_chosen)
     if form.in_path == ("project",):
@@ -213,50 +214,8 @@ def narrowed(given: Mapping[str, Any], fields: Fields) -> bool:
 # -- a field -------------------------------------------------------------------------------------
 
 
-class _Type(NamedTuple):
-    """The type of a field, taken apart."""
-
-    kind: Any
-    """Without None, and without what is said of it."""
-    given: Given
-    help: str
-    least: int | None
-    most: int | None
-    pattern: str | None
-    """What each text has to match."""
-
-    @property
-    def many(self) -> bool:
-        return typing.get_origin(self.kind) is tuple
-
-
-def _apart(kind: Any) -> _Type:
-    said: list[Any] = []  # the outermost last: it counts
-    while parts := typing.get_args(kind):
-        if typing.get_origin(kind) is Annotated:
-            kind, said = parts[0], [*parts[1:], *said]
-        elif type(None) in parts:
-            (kind,) = (part for part in parts if part is not type(None))
-        else:
-            break
-    given = next((one for one in reversed(said) if isinstance(one, Given)), Given())
-    metas = [one for one in said if isinstance(one, msgspec.Meta)]
-
-    def last(name: str) -> Any:
-        found = (getattr(meta, name) for meta in reversed(metas))
-        return next((value for value in found if value is not None), None)
-
-    is_number = kind is int and given.metavar != DURATION
-    least, most = (last("ge"), last("le")) if is_number else (None, None)
-    least = least if given.least is None else given.least
-    most = None if most == HIGHEST else most
-    help = given.help or last("description") or ""
-    pattern = _apart(parts[0]).pattern if typing.get_origin(kind) is tuple else last("pattern")
-    return _Type(kind, given, help, least, most, pattern)
-
-
 def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Parameter]:
-    found = _apart(field.type)
+    found = apart(field.type)
     if isinstance(found.kind, type) and issubclass(found.kind, msgspec.Struct):
         for inner in msgspec.structs.fields(found.kind):
             for parameter in _of_field(inner.name, inner, None):
@@ -299,10 +258,10 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
 
 def is_argument(field: FieldInfo) -> bool:
     """Tell whether a field that need not be given is an argument all the same."""
-    return _apart(field.type).given.argument
+    return apart(field.type).given.argument
 
 
-def _require_matching(found: _Type, where: str, value: Any) -> None:
+def _require_matching(found: FieldType, where: str, value: Any) -> None:
     """Raise UsageError in words of the command: the node would answer with an expression."""
     if found.pattern is None:
         return
@@ -352,7 +311,7 @@ def _give_within(
         fields[name] = msgspec.structs.replace(fields.get(name) or kind(), **inner)
 
 
-def _shown(found: _Type) -> Any:
+def _shown(found: FieldType) -> Any:
     """Return the type that Typer reads and shows."""
     if found.given.metavar == DURATION:
         return str
@@ -361,7 +320,7 @@ def _shown(found: _Type) -> Any:
     return list[str] if found.many else str
 
 
-def _default(field: FieldInfo, found: _Type) -> Any:
+def _default(field: FieldInfo, found: FieldType) -> Any:
     """Return the default that people see; None where that says only that nothing was given."""
     default = field.default if found.given.default is None else found.given.default
     if isinstance(default, int) and found.given.metavar == DURATION:
@@ -374,7 +333,7 @@ def _default(field: FieldInfo, found: _Type) -> Any:
 _TIMES: dict[str, Callable[..., Any]] = {"TIME": moment_of, DURATION: span_of}
 
 
-def _reader(name: str, found: _Type, flag: str) -> Reader:
+def _reader(name: str, found: FieldType, flag: str) -> Reader:
     kind, given = found.kind, found.given
     if given.means is not None:
         return lambda on: given.means if on else given.default

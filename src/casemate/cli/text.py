@@ -72,6 +72,14 @@ def seconds(count: float) -> str:
     return f"{count:.10g}s"
 
 
+def span(count: float) -> str:
+    """Return a duration as options take it: `90s`, `10m`, `2h`, `7d`."""
+    for unit, letter in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if count >= unit and count % unit == 0:
+            return f"{count / unit:.0f}{letter}"
+    return f"{count:.10g}s"
+
+
 def version_name(project: str, function: str, version: int) -> str:
     """Return `shop/cart@3`; without the version where none was reached, `-` where no function."""
     if not function:

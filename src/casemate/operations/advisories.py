@@ -31,6 +31,7 @@ from casemate.operations.declaration import (
     on_project_or_node,
 )
 from casemate.operations.fields import Id, Name, OnlyProject, number, text
+from casemate.operations.given import DURATION, Given
 from casemate.operations.quarantine import Reason
 
 MAX_PACKAGES = 5_000
@@ -268,6 +269,7 @@ class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
     seconds: Annotated[
         int,
         number("How long it holds.", least=60, most=MAX_EXCEPTION_SECONDS),
+        Given(flags="--for", metavar=DURATION),
     ]
     advisory: Annotated[
         str, text("Any id of the vulnerability, or of a licence, as a refusal names it.", most=256)

@@ -26,7 +26,7 @@ from casemate.operations.declaration import (
     on_project_or_node,
 )
 from casemate.operations.fields import Name, OnlyProject, number, text, whole
-from casemate.operations.given import Given
+from casemate.operations.given import DURATION, Given
 
 MAX_PRICES = 64 * 1024
 _PATH = "/budgets/{project}/{name}"
@@ -152,14 +152,22 @@ class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
         tag="records",
         action=Action.BUDGET_WRITE,
         on=on_project,
-        problems=(404,),
+        problems=(404, 409),
         example={"seconds": 3600, "reason": "the sale goes on until noon"},
         answer=_BUDGET,
     )
     project: Name
     name: Annotated[Name, msgspec.Meta(description="Name of the budget.")]
-    seconds: Annotated[int, number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT)]
-    reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
+    seconds: Annotated[
+        int,
+        number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT),
+        Given(flags="--for", metavar=DURATION),
+    ]
+    reason: Annotated[
+        str,
+        text("The reason, for whoever asks later.", least=1, most=256),
+        Given(flags="--reason", metavar="TEXT"),
+    ]
 
 
 class LetRun(Operation[Unusual], frozen=True, kw_only=True):
@@ -179,8 +187,16 @@ class LetRun(Operation[Unusual], frozen=True, kw_only=True):
     )
     project: Name
     function: Annotated[Name, msgspec.Meta(description="The function.")]
-    seconds: Annotated[int, number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT)]
-    reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
+    seconds: Annotated[
+        int,
+        number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT),
+        Given(flags="--for", metavar=DURATION),
+    ]
+    reason: Annotated[
+        str,
+        text("The reason, for whoever asks later.", least=1, most=256),
+        Given(flags="--reason", metavar="TEXT"),
+    ]
 
 
 class RemoveBudget(Operation[None], frozen=True, kw_only=True):

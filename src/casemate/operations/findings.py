@@ -12,14 +12,13 @@ from casemate.model.level import Level
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation, on_project_or_node
 from casemate.operations.fields import Id, Moment, Name, OnlyProject, number, text, whole
-from casemate.operations.given import Given
+from casemate.operations.given import DURATION, Given
 
 MAX_FINDINGS = 1000
 MAX_SILENCE = 7 * 86_400
 NEVER_SILENT = "alerts-silenced"
 """The rule that finds silences: who could silence it could have nobody told of any."""
 
-LEVELS = "informational|low|medium|high|critical"
 RuleName = Annotated[
     str,
     msgspec.Meta(
@@ -28,13 +27,9 @@ RuleName = Annotated[
         examples=["tokens-tried"],
     ),
 ]
-LevelName = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=whole(f"^(?:{LEVELS})$"),
-        description="Only those of this severity or above.",
-        examples=["high"],
-    ),
+LeastLevel = Annotated[
+    Level,
+    msgspec.Meta(description="Only those of this severity or above.", examples=["high"]),
 ]
 
 
@@ -180,7 +175,7 @@ class ListFindings(Operation[FindingPage], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     rule: RuleName | None = None
-    level: LevelName | None = None
+    level: LeastLevel | None = None
     since: (
         Annotated[
             Moment,
@@ -296,8 +291,16 @@ class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
         example={"rule": "tokens-tried", "seconds": 7200, "reason": "a planned test"},
     )
     rule: RuleName
-    seconds: Annotated[int, number("For how long; 0 ends a silence.", least=0, most=MAX_SILENCE)]
-    reason: Annotated[str, text("The reason, for whoever asks later.", least=1, most=256)]
+    seconds: Annotated[
+        int,
+        number("For how long; 0 ends a silence.", least=0, most=MAX_SILENCE),
+        Given(flags="--for", metavar=DURATION),
+    ]
+    reason: Annotated[
+        str,
+        text("The reason, for whoever asks later.", least=1, most=256),
+        Given(flags="--reason", metavar="TEXT"),
+    ]
 
 
 class ListAlertSilences(Operation[AlertSilences], frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from casemate.model.level import Level
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations.declaration import Declaration, Operation, on_project_or_node
 from casemate.operations.fields import Id, Name, OnlyProject, number, text, whole
-from casemate.operations.findings import Finding, LevelName
+from casemate.operations.findings import Finding, LeastLevel
 from casemate.operations.given import Given
 
 MAX_INCIDENTS = 1000
@@ -208,7 +208,7 @@ class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
     state: (
         Annotated[IncidentState, msgspec.Meta(description="Only those in this state.")] | None
     ) = None
-    level: LevelName | None = None
+    level: LeastLevel | None = None
     limit: Annotated[int, number("How many at most.", least=1, most=MAX_INCIDENTS)] = 100
 
 

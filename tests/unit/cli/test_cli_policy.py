@@ -78,7 +78,7 @@ class FakeClient:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     fake = FakeClient()
-    for module in (policy, operation_command):
+    for module in (can, policy, operation_command):
         monkeypatch.setattr(module, "connect", lambda: fake)
     return fake
 
@@ -266,3 +266,14 @@ def test_can(client: FakeClient, capsys, change: dict, code: int, lines: list[st
     assert run(can.app, *asked, "--json") == code
     assert json.loads(capsys.readouterr().out)["allowed"] is (code == 0)
     assert client.asked[0][2] == dict(zip(("principal", "action", "resource"), asked, strict=True))
+
+
+def test_a_question_that_is_not_understood_does_not_end_as_a_no(cli, node) -> None:
+    for words in (
+        ("usr:ada", "function:deploy", "node"),
+        ("user:ada", "function:deply", "node"),
+        ("user:ada", "function:deploy", "fnction:shop/cart"),
+    ):
+        asked = cli("can", *words)
+        assert asked.code == 2, asked
+        assert "expected" in asked.err

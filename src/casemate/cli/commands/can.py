@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli.errors import ExitCode
-from casemate.cli.operation_command import answered
+from casemate.cli.client import connect
+from casemate.cli.errors import ExitCode, NotUnderstoodError, UsageError
+from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import GREEN, RED, print_json, print_line
 from casemate.operations.policies import Answer, Decide
@@ -15,7 +16,7 @@ from casemate.operations.policies import Answer, Decide
 app = new_app()
 
 
-@answered(
+@asked(
     app,
     Decide,
     examples="""\
@@ -25,16 +26,24 @@ $ casemate can anonymous:public function:invoke function:shop/cart
 """,
 )
 def can(
-    answer: Answer,
+    wanted: Decide,
     *,
     why: Annotated[bool, typer.Option("--why", help="Name the policies that decide this.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Tell whether somebody may do something. Exit code 0 means yes, 1 means no.
 
+    It is 2 if the question is not understood, and 3 if there is nobody of that name.
+
     The node decides with its present roles, grants and policies. Everybody may ask about
     themselves; asking about others takes `policy:read`.
     """
+    with connect() as client:
+        try:
+            answer = client.call(wanted)
+        except NotUnderstoodError as error:
+            # Not as a "no" ends: whoever asks in a script has to be able to tell them apart.
+            raise UsageError(error.message, next_step=error.next_step) from error
     if json:
         print_json(answer)
     else:
