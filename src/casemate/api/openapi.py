@@ -177,6 +177,8 @@ def _responses(form: Form, schema_of: dict[Any, dict[str, Any]]) -> dict[str, An
     problems = {400, 414, 500, *declared.problems}
     if declared.decided is not Decided.OPEN:
         problems |= {401, 403, 503}
+    if form.narrowed:
+        problems |= {404}
     for problem in sorted(problems):
         response: dict[str, Any] = {"description": _PROBLEMS[problem]}
         if form.method != "HEAD":

@@ -23,6 +23,7 @@ from casemate.api.inputs import (
     optional_body,
     required_body,
 )
+from casemate.api.named import is_empty, require_named
 from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
 from casemate.model.errors import CasemateError, HeldByAnotherError
@@ -177,6 +178,8 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
         call.service.recorder.require()
     with asked_again(call.still):
         answer = await _performed(perform, operation, call)
+    if form.narrowed and is_empty(answer):
+        await require_named(operation, call.service, call.may)
     if recorded:
         try:
             tell(form, call, answer, operation)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from casemate.api.authorization import function_of
 from casemate.api.held_response import HeldResponse
+from casemate.api.named import require_named
 from casemate.api.performing import Call, Performers, encode_lines, resource_of
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
@@ -162,6 +163,8 @@ async def _logs(wanted: ReadLogs, call: Call) -> tuple[LogLine, ...] | Response:
         # Held from now on, not from when it is sent: many at once would all find it free.
         turn = stack.enter_context(call.service.followers.hold(call.answerable))
         lines, after = await _begin(wanted, call)
+        if not lines:
+            await require_named(wanted, call.service, call.may)
         pieces = _follow(wanted, call, lines, after, turn)
         return HeldResponse(pieces, stack.pop_all(), media_type=NDJSON, headers={})
 

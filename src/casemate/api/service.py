@@ -190,6 +190,11 @@ async def nothing_kept() -> Sequence[str]:
     return ()
 
 
+def any_project(_name: str) -> bool:
+    """Tell of a node that does not know which projects there are: what is named, is there."""
+    return True
+
+
 async def nothing_counted(
     _project: str | None, _function: str | None, _node: str | None
 ) -> Metrics:
@@ -245,6 +250,8 @@ class Service:
     """Tells which other nodes' newest records are not here."""
     projects_with_data: Callable[[], Awaitable[Sequence[str]]] = nothing_kept
     """Tells which projects have data, also those of which no function is left."""
+    has_project: Callable[[str], bool] = any_project
+    """Tells whether there is anything of a project."""
     databases: Callable[[], Sequence[ProjectDatabase]] = tuple
     """Tells where projects live, as this node sees it."""
     place_project: Callable[[str, str], Awaitable[ProjectPlace]] | None = None

@@ -33,5 +33,7 @@ def unset_secrets(client: NodeClient, project: str, specs: Iterable[FunctionSpec
     response = client.request(listing)
     if response.status_code == httpx2.codes.FORBIDDEN:
         return []
+    if response.status_code == httpx2.codes.NOT_FOUND:  # the project's first deploy
+        return sorted(wanted)
     there = {secret.name for secret in client.answer(listing, response).secrets}
     return sorted(wanted - there)

@@ -256,6 +256,7 @@ class Gateway:
             restrictions=base.restrictions,
             nodes=base.nodes,
             projects_with_data=partial(asyncio.to_thread, base.data.projects),
+            has_project=base.projects.has,
             databases=base.state.databases,
             place_project=None if base.state.moves is None else base.state.moves.place,
             rotations=self.path.rotations,

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from casemate.operations.declaration import NDJSON, Declaration, Effect, Operation
+from casemate.operations.declaration import NDJSON, Declaration, Effect, On, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.fields import Labels, Natural
 
@@ -131,6 +131,17 @@ class Form:
     def in_path(self) -> tuple[str, ...]:
         """Fields that the path names, in its order."""
         return tuple(_PARAMETER.findall(self.path))
+
+    @cached_property
+    def narrowed(self) -> bool:
+        """Whether it shows what there is of a project, or of a function, that is named beside it.
+
+        Of one that there is not it has nothing either, which is no answer to a wrong name.
+        """
+        if not self.declared.http or self.effect is not Effect.READ:
+            return False
+        about = "project" in self.names and not isinstance(self.declared.on, On)
+        return about and set(self.in_path) <= {"project"}
 
     @cached_property
     def in_query(self) -> tuple[str, ...]:

@@ -557,6 +557,10 @@ class FakeControl:
 _RECORDED = Performed(performs)
 
 
+PROJECTS = frozenset(("other", "p", "shop"))
+"""Projects that there are, whether they have functions or not."""
+
+
 class FakeChecks:
     """Finds nothing."""
 
@@ -611,6 +615,9 @@ class Parts:
             sources=lambda: self.sources,
             schedules=lambda *_: self.schedules,
             ensure_inbox=_no_inbox,
+            has_project=lambda name: (
+                name in PROJECTS or any(name == project for project, _ in self.control.deployed)
+            ),
             health=lambda: self.health,
         )
 

@@ -60,6 +60,8 @@ def service(data, hidden):
         uploads=Slots("uploads", 1, 1),
         accounts=SimpleNamespace(answerable=lambda caller: caller),
         may=lambda request, action, resource: (action, resource.name) not in hidden,
+        has_project=lambda name: name in ("p", "empty"),
+        control=SimpleNamespace(functions=nothing_deployed),
     )
 
 
@@ -226,7 +228,25 @@ def test_only_what_may_be_seen_is_listed(ask, hidden) -> None:
     queues = ask("GET", "/queues/p").json()
     assert [q["name"] for q in queues["queues"]] == ["jobs"]
     assert [t["name"] for t in queues["topics"]] == ["jobs"]
-    assert ask("GET", "/buckets/nobody").json() == {"buckets": []}
+
+
+@pytest.mark.parametrize("kind", ["buckets", "tables", "queues"])
+def test_a_project_that_is_not_there_is_not_told_from_one_that_may_not_be_seen(
+    ask, hidden, kind
+) -> None:
+    assert kind in ask("GET", f"/{kind}/empty").json(), "there is one, and nothing in it"
+    missing = ask("GET", f"/{kind}/nobody")
+    assert missing.status_code == 404
+    assert missing.json()["detail"] == "There is no project nobody that you may see."
+
+    hidden.add((Action.FUNCTION_READ, ""))
+    unseen = ask("GET", f"/{kind}/empty")
+    assert unseen.status_code == 404
+    assert unseen.json()["detail"] == "There is no project empty that you may see."
+
+
+async def nothing_deployed() -> tuple[()]:
+    return ()
 
 
 def test_tables(ask, data) -> None:

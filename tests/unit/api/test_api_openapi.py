@@ -153,11 +153,16 @@ def test_what_needs_no_credential_is_health_and_getting_one() -> None:
     }
 
 
-def test_described_query_parameters_are_those_that_are_read(ask) -> None:
+def test_described_query_parameters_are_those_that_are_read(ask, control, monkeypatch) -> None:
     """Of the operations on functions and records; the others have tests of their own."""
+
+    async def there(_project: str, _function: str) -> None:
+        """Stand for a function without records."""
+
+    monkeypatch.setattr(control, "function", there)
     samples = {
-        "project": "p",
-        "function": "f",
+        "project": "shop",
+        "function": "cart",
         "invocation": "i",
         "follow": "false",
         "outcome": "ok",

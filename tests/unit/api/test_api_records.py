@@ -395,8 +395,15 @@ def test_a_followed_log_ends_with_the_right_to_read_it(ask, control, parts, fast
     assert b"later" not in asyncio.run(run())
 
 
-def test_the_log_is_read_when_there_is_something_to_read(ask, control, parts, fast) -> None:
+def test_the_log_is_read_when_there_is_something_to_read(
+    ask, control, parts, fast, monkeypatch
+) -> None:
     """However long a log is followed, what does not concern it costs the store nothing."""
+
+    async def there(_project: str, _function: str) -> None:
+        """Stand for a function that has written nothing."""
+
+    monkeypatch.setattr(control, "function", there)
 
     async def run() -> list[int]:
         client = Following(ask.app, "follow=true&project=shop&function=cart")

@@ -78,6 +78,7 @@ def service(tmp_path):
         may=lambda request, action, resource: (
             action is Action.SECRET_LIST and resource.project == "shop"
         ),
+        has_project=lambda name: name != "none",
         asked=asked,
         require=lambda request, action, resource, **_told: asked.append((action, resource.text)),
     )
@@ -124,10 +125,11 @@ def test_put_list_show_delete(ask, service) -> None:
     assert value_of(service.engine, "key") == VALUE
     put(service.engine, project="mail")
     everything = ""
-    for path, count in (("/secrets", 1), ("/secrets/shop", 1), ("/secrets/none", 0)):
+    for path, count in (("/secrets", 1), ("/secrets/shop", 1), ("/secrets/empty", 0)):
         answer = ask("GET", path)
         assert len(answer.json()["secrets"]) == count, path
         everything += answer.text
+    assert ask("GET", "/secrets/none").status_code == 404, "a wrong name has no secrets either"
     shown = ask("GET", "/secrets/shop/key")
     assert shown.json()["versions"][0]["version"] == 1
     everything += shown.text + kept.text

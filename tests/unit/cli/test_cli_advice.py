@@ -49,7 +49,7 @@ _OPTIONS = {
 }
 """Expressions that are several words."""
 _CAPITALS = re.compile(r"(?<![\w-])[A-Z]{2,}(?![\w-])")
-_MAY_BE_SAID = re.compile("--yes|is there already")
+_MAY_BE_SAID = re.compile("--yes|is there already|expected one of node:read")
 _NOT_RUN = {
     "audit",
     "deploy",
@@ -212,4 +212,5 @@ def test_who_names_a_project_in_place_of_a_function_is_told_what_works(
         parsed = cli(*words)
         assert parsed.code == 0, parsed.err
     (home / "casemate.toml").write_text('[project]\nname = "shop"\n')
-    assert advised_by(command, "pix") == {f"{command} --project pix"}
+    assert "There is no function shop/pix; pix is a project." in cli(command, "pix").err
+    assert "`--project pix`" in cli(command, "pix").err

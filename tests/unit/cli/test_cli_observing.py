@@ -163,7 +163,11 @@ def test_top_for_programs(cli, counting) -> None:
     assert (told["at"], told["functions"][0]["calls"]) == (11.0, 5.0)
 
 
-def test_top_takes_a_function_or_a_project(cli, counting) -> None:
+def test_top_takes_a_function_or_a_project(cli, counting, monkeypatch, node) -> None:
+    async def there(_project: str, _function: str) -> None:
+        """Stand for a function that was not called."""
+
+    monkeypatch.setattr(node.control, "function", there)
     counts = counting(metrics(10.0), metrics(11.0))
     assert cli("top", "shop/cart").code == 0
     assert counts.asked == [("shop", "cart", None)] * 2

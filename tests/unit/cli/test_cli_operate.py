@@ -247,7 +247,7 @@ def test_quarantine_and_release(cli, shop) -> None:
     assert "QUARANTINE" not in cli("show", "shop/cart").out
     assert cli("quarantine", "shop/nothing", "--reason", "x").code == 3
     assert cli("quarantine", "shop/cart").code == 2
-    assert cli("quarantine", "shop/cart", "--reason", "").code == 1
+    assert cli("quarantine", "shop/cart", "--reason", "").code == 2
 
 
 @pytest.mark.parametrize(
@@ -476,11 +476,14 @@ def test_logs(cli, node) -> None:
     assert cli("logs", "--project", "shop").out.count("\n") == 2
     assert cli("logs", "--project", "other").out == ""
     assert cli("logs", "shop/cart", "--project", "shop").code == 2
-    missing = cli("logs", "shop/other")
+    missing = cli("logs", "shop/wrong")
     assert (missing.out, missing.code) == ("", 3)
     assert "`casemate trace inv_3`" in cli("logs", "-i", "inv_3").err
-    assert "no function shop/other" in missing.err
+    assert "no function shop/wrong" in missing.err
     assert "casemate ls" in missing.err
+    project = cli("logs", "shop/other")
+    assert "shop/other; other is a project" in project.err
+    assert "--project other" in project.err
 
 
 @pytest.mark.parametrize("command", ["invocations", "denials", "usage"])
@@ -605,3 +608,20 @@ def test_nodes_ls_drain_and_rm(cli, node) -> None:
         refused = cli("nodes", *words)
         assert refused.code == 1 and "has its store for itself" in refused.err
     assert cli("nodes", "drain", "\x1b[31m").code != 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("errors ls", "errors ls --each", "logs", "logs -f", "invocations", "denials", "usage"),
+        *("metrics", "top", "top --once", "tune"),
+    ],
+)
+def test_a_command_that_lists_says_that_there_is_no_such_function_or_project(
+    cli, shop, words: str
+) -> None:
+    for named in (("shop/nope",), ("--project", "nope")):
+        told = cli(*words.split(), *named)
+        assert told.code == 3, told
+        assert "There is no" in told.err and "nope" in told.err
+        assert "\nNext: " in told.err

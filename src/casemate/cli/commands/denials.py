@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from casemate.cli.behind import note_behind
-from casemate.cli.deployed import require_function
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_table
@@ -29,10 +28,6 @@ def denials(found: Denials, call: Call) -> None:
     `path:` is what was asked for where it is no function's. Parts of it that may be a secret stand
     there as `*`.
     """
-    if not found.denials and call.operation.function is not None:
-        require_function(
-            call.client, call.operation.project, call.operation.function, line="denials"
-        )
     several = any(denial.node for denial in found.denials)
     print_table(
         (

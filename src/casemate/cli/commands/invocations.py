@@ -9,7 +9,6 @@ import typer
 
 from casemate.cli.behind import note_behind
 from casemate.cli.client import connect
-from casemate.cli.deployed import require_function
 from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
@@ -73,8 +72,6 @@ def invocations(
             found = Invocations(invocations=(client.call(ShowInvocation(id=id)),))
         else:
             found = client.call(wanted)
-            if not (found.invocations or found.running) and wanted.function is not None:
-                require_function(client, wanted.project or "", wanted.function, line="invocations")
     if json:
         print_json(found)
         return

@@ -11,7 +11,6 @@ import msgspec
 import typer
 
 from casemate.cli.client import NodeClient, connect
-from casemate.cli.deployed import require_function
 from casemate.cli.errors import UnreachableError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import new_app
@@ -73,8 +72,6 @@ def logs(
             follow_lines(client, wanted, json=json)
             return
         lines = client.call(wanted)
-        if not lines and wanted.function is not None:
-            require_function(client, wanted.project or "", wanted.function, line="logs")
     if json:
         print_json({"lines": lines})
         return

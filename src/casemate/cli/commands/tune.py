@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.bill import money
-from casemate.cli.deployed import live_version, require_function
+from casemate.cli.deployed import live_version
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import note, print_json, print_table
@@ -57,8 +57,6 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
                 project=wanted.project, function=wanted.function, each=UsageSpan.HOUR, since=since
             )
         )
-        if not found.rows and wanted.project is not None and wanted.function is not None:
-            require_function(client, wanted.project, wanted.function, line="tune")
         prices = read_prices(client.call(ShowPrices()).text.encode(), "the node's price list")
         functions = client.call(ListFunctions()).functions
         hours: dict[tuple[str, str], list[Usage]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from casemate.cli.behind import note_behind
-from casemate.cli.deployed import require_function
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line, print_table
@@ -39,8 +38,6 @@ def usage(found: UsageFound, call: Call) -> None:
     such as `41 ± 6 of 312`, estimated from 312 sampled calls; with a confidence of 95 % the true
     mean is within the error. `run s` and `cpu s` are seconds.
     """
-    if not found.rows and call.operation.function is not None:
-        require_function(call.client, call.operation.project, call.operation.function, line="usage")
     print_table(
         (
             *("what", "requests", "run s", "cpu s", "gb-s", "in", "out", "errors", "refused"),
