@@ -171,7 +171,10 @@ class Table:
         descending: bool = False,
         limit: int | None = None,
     ) -> Iterator[Item]:
-        """Yield the items with a key, by the sort attribute; without a key, all of the table."""
+        """Yield the items with a key, by the sort attribute; without a key, all of the table.
+
+        An iterator, which fetches as it is gone through: `list(...)` has a length and an index.
+        """
 
 class Queue:
     """A queue of the function's project."""
