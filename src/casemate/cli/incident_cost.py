@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from casemate.cli.client import NodeClient
-from casemate.cli.errors import DeniedError
+from casemate.cli.errors import DeniedError, MissingError
 from casemate.cli.text import moment
 from casemate.metering import Costs, cost_of, read_prices
 from casemate.model.principal import Resource
@@ -37,7 +37,10 @@ def costs(client: NodeClient, incident: Incident, functions: Sequence[Resource])
                 since=since,
                 until=until,
             )
-            rows = client.call(wanted).rows
+            try:
+                rows = client.call(wanted).rows
+            except MissingError:  # it was removed, and had used nothing
+                rows = ()
             found.append(cost_of(f"{of.project}/{of.name}", rows, prices, callers))
     except DeniedError:
         return Costs(problem="You do not have the right to see it (invocation:read, node:read).")

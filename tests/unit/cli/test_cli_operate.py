@@ -625,3 +625,31 @@ def test_a_command_that_lists_says_that_there_is_no_such_function_or_project(
         assert told.code == 3, told
         assert "There is no" in told.err and "nope" in told.err
         assert "\nNext: " in told.err
+
+
+def test_triggers_are_listed_by_the_names_that_fire_takes(cli, node) -> None:
+    import asyncio
+
+    nightly = ScheduleTrigger(name="nightly", cron="0 3 * * *")
+    jobs = QueueTrigger(name="jobs", queue="work")
+    node.control.bundles["d" * 64] = b""
+    node.control.specs["d" * 64] = msgspec.structs.replace(SPEC, triggers=(nightly, jobs))
+    asyncio.run(node.control.deploy("shop", "cart", "d" * 64, approve=True, by=ADA))
+    status = {"name": "nightly", "cron": "0 3 * * *", "every": 0.0, "timezone": "UTC"}
+    node.parts.schedules = (ScheduleStatus(**status, next_at=1.8e9, failing=False),)
+
+    for words in ((), ("shop/cart",), ("--project", "shop")):
+        told = cli("trigger", "ls", *words)
+        assert told.code == 0, told.err
+        assert "schedule '0 3 * * *' UTC, next 2027-01-" in told.out
+        assert "queue work" in told.out
+    listed = json.loads(cli("trigger", "ls", "--json").out)["triggers"]
+    assert [(one["function"], one["name"], one["kind"]) for one in listed] == [
+        ("shop/cart", "nightly", "schedule"),
+        ("shop/cart", "jobs", "queue"),
+    ]
+    assert listed[0]["next_at"] == 1.8e9 and not listed[0]["contract"]
+    assert cli("trigger", "ls", "shop/nope").code == 3
+    missing = cli("trigger", "ls", "--project", "nope")
+    assert missing.code == 3 and "There is no project nope" in missing.err
+    assert cli("trigger", "ls", "shop/cart", "--project", "shop").code == 2

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from casemate.cli import operation_command
+from casemate.cli import node_advisories, operation_command
 from casemate.cli.commands import alert, dlq, findings, invocations, journal, rm, routes
 from casemate.cli.errors import DeniedError, MissingError
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
@@ -19,6 +19,7 @@ from casemate.model.messages import DeadLetter
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import QueueTrigger
+from casemate.model.vulnerability import AdvisoryException
 from casemate.operations.delivery import (
     Counted,
     Letter,
@@ -441,3 +442,20 @@ def test_a_dead_letter_is_shown_by_what_a_notice_of_it_holds(cli, node) -> None:
     missing = cli("dlq", "show", "shop/ship", "err_3")
     assert missing.code == 3 and "No dead letter of shop/ship is of err_3." in missing.err
     assert json.loads(cli("dlq", "show", "shop/ship", "err_1", "--json").out)["content"] == {"n": 1}
+
+
+def test_an_exception_is_recorded_for_each_of_several_functions(cli, node, monkeypatch) -> None:
+    one = AdvisoryException(
+        id="exc_1", project="shop", function="cart", advisory="", package="", reason="r",
+        by="user:ada", at=1.0, expires_at=2.0,
+    )  # fmt: skip
+    fake = node(ExceptAdvisory=one)
+    monkeypatch.setattr(node_advisories, "connect", lambda: fake)
+    given = ("--without-advisories", "--for", "7d", "--reason", "r")
+    told = cli("advisories", "except", "shop/cart", "shop/mail", "shop/cart", *given)
+    assert told.code == 0, told.err
+    assert [asked.function for asked in fake.asked] == ["cart", "mail"]
+    assert "for shop/cart until" in told.out and "for shop/mail until" in told.out
+    several = json.loads(cli("advisories", "except", "shop/a", "shop/b", *given, "--json").out)
+    assert [each["id"] for each in several["exceptions"]] == ["exc_1", "exc_1"]
+    assert json.loads(cli("advisories", "except", "shop/a", *given, "--json").out)["id"] == "exc_1"

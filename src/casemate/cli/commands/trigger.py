@@ -28,23 +28,6 @@ app = new_app("List triggers, and send a function a sample event, as its trigger
 MAX_DATA_BYTES = 60 * 1024
 
 
-class TriggerShown(msgspec.Struct, frozen=True, kw_only=True):
-    """What `casemate trigger ls --json` prints of each."""
-
-    function: str
-    name: str
-    """As `casemate trigger fire` takes it."""
-    kind: str
-    listens_to: str
-    """What brings its events, for people."""
-    next_at: float | None = None
-    """When a schedule is due next, as a Unix time."""
-    failing: bool = False
-    """Whether the event of a schedule cannot be kept at present."""
-    contract: bool
-    """Whether a schema is declared for its events."""
-
-
 @command(
     app,
     examples="$ casemate trigger ls\n$ casemate trigger ls shop/resize\n"
@@ -63,7 +46,8 @@ def ls(
     """List the triggers of the live versions of functions, with what each listens to.
 
     Routes are no triggers here: `casemate ls` has them. Of a schedule it is told when it is due
-    next. Names are those that `casemate trigger fire` takes.
+    next. Names are those that `casemate trigger fire` takes. With --json: `triggers`, of a schedule
+    with `next_at` (Unix time).
     """
     if function is not None and project is not None:
         raise UsageError(
@@ -79,7 +63,7 @@ def ls(
         return
     print_table(
         ("trigger", "function", "listens to"),
-        [(one.name, one.function, told) for one, told in found],
+        [(one["name"], one["function"], told) for one, told in found],
         empty="There are no triggers; in casemate.toml, such as [[function.NAME.schedule]], they "
         "are declared.",
         below=("listens to",),
@@ -102,8 +86,8 @@ def _functions(
     return chosen
 
 
-def _of(client: NodeClient, function: DeployedFunction) -> list[tuple[TriggerShown, str]]:
-    """Return the triggers of a function, each with what is told of it."""
+def _of(client: NodeClient, function: DeployedFunction) -> list[tuple[dict[str, Any], str]]:
+    """Return the triggers of a function as --json has them, each with what people are told."""
     live = live_version(function)
     if live is None:
         return []
@@ -113,18 +97,19 @@ def _of(client: NodeClient, function: DeployedFunction) -> list[tuple[TriggerSho
         schedules = {each.name: each for each in client.call(asked).schedules}
     found = []
     for trigger in live.spec.triggers:
-        due = schedules.get(trigger.name)
-        told = listens_to(trigger) if due is None else f"schedule {schedule_shown(due)}"
-        one = TriggerShown(
-            function=f"{function.project}/{function.name}",
-            name=trigger.name,
-            kind=kind_of(trigger).value,
-            listens_to=listens_to(trigger),
-            next_at=None if due is None else due.next_at,
-            failing=due is not None and due.failing,
-            contract=bool(trigger.contract),
-        )
-        found.append((one, f"{told}; its event cannot be kept at present" if one.failing else told))
+        shown: dict[str, Any] = {
+            "function": f"{function.project}/{function.name}",
+            "name": trigger.name,
+            "kind": kind_of(trigger).value,
+            "listens_to": listens_to(trigger),
+            "contract": bool(trigger.contract),
+        }
+        told = listens_to(trigger)
+        if (due := schedules.get(trigger.name)) is not None:
+            shown |= {"next_at": due.next_at, "failing": due.failing}
+            failing = "; its event cannot be kept at present" if due.failing else ""
+            told = f"schedule {schedule_shown(due)}{failing}"
+        found.append((shown, told))
     return found
 
 
