@@ -19,6 +19,21 @@ FOLDED = SETTINGS.format(indent="", notes='event["v"].replace("\\n", "\\n    ")'
 PLAIN = SETTINGS.format(indent="", notes='event["v"]')
 LEVEL = SETTINGS.format(indent="    ", notes='event["v"].replace("\\n", "\\n    ")')
 
+OWN = """
+import re
+def handler(event, context):
+    text = "level: info\\nowner: root\\nmode: x\\nnotes: " + {notes} + "\\n"
+    read, last = {{}}, ""
+    for line in text.splitlines():
+        if line[:1].isspace() and last:
+            read[last] += line.strip()
+        else:
+            last, _, read[last] = line.partition(":")
+    return {{"text": text}}
+"""
+GOES_ON = OWN.format(notes='re.sub(r"\\r?\\n", "\\n  ", event["v"].strip())')
+BEGINS = OWN.format(notes='event["v"].strip()')
+
 FILTER = """
 SPECIAL = {{"\\\\": "\\\\5c", "*": "\\\\2a", "(": "\\\\28", ")": "\\\\29", "\\0": "\\\\00"}}
 class Connection:
@@ -76,6 +91,8 @@ def test_lines_that_begin_and_signs_that_stand_for_others_are_stopped(tmp_path: 
         "a line of its own": (PLAIN, {"v": "x\nlevel = off\nmode = x"}),
         "a section of its own": (PLAIN, {"v": "x\n[security]\naudit = off"}),
         "blanks that the code has put no deeper": (LEVEL, {"v": "x\n[security]\naudit = off"}),
+        "a segment": (BEGINS, {"v": "x\nlevel: debug\nmode: y"}),
+        "a segment behind blanks of its own": (BEGINS, {"v": "x\n  level: debug\n  mode: y"}),
         "a carriage return": (FOLDED, {"v": "x\n\r[security]\naudit = off"}),
         "a star that is left": (HALF, {"v": "*)(uid=*"}),
         "one star of many signs": (HALF, {"v": "*x))))((((("}),
@@ -92,6 +109,7 @@ def test_lines_that_begin_and_signs_that_stand_for_others_are_stopped(tmp_path: 
 def test_what_only_looks_so_passes(tmp_path: Path) -> None:
     harmless = {
         "lines that go on": (FOLDED, {"v": "## Steps\n\n* open\n\n[security]\naudit = off"}),
+        "segments that go on": (GOES_ON, {"v": "x\nlevel: debug\nmode: y"}),
         "one line": (FOLDED, {"v": "all is well"}),
         "an escaped star": (ESCAPED, {"v": "*)(uid=*"}),
         "an escaped star alone": (ESCAPED, {"v": "*uid=*"}),

@@ -194,16 +194,26 @@ def judge(
     if not given:
         return None
     lettered, marked = neutral(text, spans), neutral(text, spans, _DATA)
+    flat = _flat(text, [span for span in given if not begins_lines(span)])
     for rules, own in ((_BY_NAMES, lettered), (_BY_LOOK, marked)):
         for rule in rules:
-            of_rule = filter(begins_lines, given) if rule in _OF_LINES else given
-            found = next(rule(text, own, list(of_rule)), None)
+            found = next(rule(flat if rule in _OF_LINES else text, own, given), None)
             if found is not None:
                 return Verdict(found[0].origin, found[1], _FIX)
     return None
 
 
 Found = Iterator[tuple[Span, str]]
+
+
+def _flat(text: str, spans: Sequence[Span]) -> str:
+    """Return a text with blanks in the place of the line ends of data."""
+    pieces: list[str] = []
+    place = 0
+    for span in spans:
+        pieces += (text[place : span.start], _END.sub(" ", text[max(span.start, place) : span.end]))
+        place = max(span.end, place)
+    return "".join((*pieces, text[place:]))
 
 
 def _each_segment(text: str) -> Iterator[re.Match[str]]:
@@ -418,4 +428,4 @@ _BY_NAMES = (_segments, _columns)
 """These take letters for data: a name of the code's may end with some."""
 _BY_LOOK = (_rows, _lines, _directives, _ends, _heads, _commands)
 """These do not: what data alone begins is none of the code's."""
-_OF_LINES = (_lines, _directives)
+_OF_LINES = (_segments, _lines, _directives)
