@@ -34,6 +34,34 @@ from .root import Root
 _MAX_DESCRIPTOR = 1 << 16
 _FIRST_PROCESS = "/tmp/first-process"  # noqa: S108 - in the base zygote's own tmpfs
 _NAME = re.compile(r"z[0-9]{1,12}")
+_PREPARING = frozenset(
+    f"{__name__.removesuffix('runner.base')}{name}"
+    for name in (
+        "guard.acts",
+        "guard.bytecode",
+        "guard.constants",
+        "guard.loading",
+        "guard.package_files",
+        "guard.setting_up",
+        "kernel.landlock",
+        "kernel.linux",
+        "runner.base",
+        "runner.control",
+        "runner.filters",
+        "runner.forked_ahead",
+        "runner.handlers",
+        "runner.loaded",
+        "runner.network",
+        "runner.own_input",
+        "runner.rights",
+        "runner.root",
+        "runner.shared_at_import",
+        "runner.sharing",
+        "runner.zygote",
+        "runner.zygote_rehearsal",
+    )
+)
+"""Modules of what a zygote runs from its fork until it is at rest."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -195,7 +223,9 @@ def main(control_descriptor: int) -> None:
     instance.rehearse(abi)
     seeding.set_aside()
     with instance.rehearsing_calls() as once:
-        unsettled.put_side_by_side(once, lambda: instance.rehearse(abi))
+        unsettled.put_side_by_side(
+            once, lambda: instance.rehearse(abi), base.rehearsal.once, _PREPARING
+        )
     prepared.look_through_imported()
     gc.collect()
     sharing.make_all_immortal()

@@ -5,6 +5,9 @@ is run, for ever, and a conditional jump notes each time whether it was taken. M
 the path of an invocation have such instructions, many of them on a page of their own that every
 instance has copied, and that is written back after each call when it is restored. What such
 functions are is found out by having the path run.
+
+What each zygote runs once, before a function's first call and at rest, is written to as well. It is
+put on pages of its own, so that a function at rest holds those and no others.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import itertools
 import opcode
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import CodeType, FunctionType
 
 from . import allocating
@@ -28,18 +31,28 @@ _BRANCHES = frozenset(
     number for name, number in opcode.opmap.items() if name.startswith("POP_JUMP_IF_")
 )
 """Each of them notes where it stands which ways it took last, whether that is news or not."""
+_SELDOM = ("_frozen_importlib", "_frozen_importlib_external", "ctypes", "enum", "signal", "socket")
+"""Modules of the standard library which zygotes use, and handlers seldom or by the interpreter."""
 
 
-def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> int:
-    """Put code that is written to side by side; return of how many functions.
+def put_side_by_side(
+    once: Callable[[], None],
+    rehearse: Callable[[], None],
+    prepare: Callable[[], None] = lambda: None,
+    preparing: Collection[str] = (),
+) -> int:
+    """Put code that is written to side by side; return of how many functions of each call.
 
     `once` runs what every call runs, whose code comes first; `rehearse` runs that and what is run
-    before, often enough for all that can be specialised to be so.
+    before, often enough for all that can be specialised to be so. `prepare` runs what a zygote
+    does before; `preparing` names the modules whose functions are taken to be run by it.
     """
     kinds = allocating.choices()
     if not kinds:
         return 0
-    every, ran = _run_by(once, rehearse)
+    every, ran, prepared = _run_by(once, rehearse, prepare)
+    fill_chunks()
+    _in_a_row(_of_zygotes(prepared, ran, preparing), kinds)
     found = [each for each in ran if _branches(each.__code__)]
     new = found
     for _ in range(_PASSES):
@@ -55,6 +68,29 @@ def put_side_by_side(once: Callable[[], None], rehearse: Callable[[], None]) -> 
     _in_a_row(each_time + [each for each in found if each not in each_time], kinds)
     rehearse()
     return len(found)
+
+
+def _of_zygotes(
+    prepared: Sequence[FunctionType], ran: Sequence[FunctionType], preparing: Collection[str]
+) -> list[FunctionType]:
+    """Return functions that zygotes run and calls do not: those that are known to run first.
+
+    Of other modules only some: whoever calls a function that was given other code counts from then
+    on, and so would a handler.
+    """
+    known, excepted = set(map(id, prepared)), set(map(id, ran))
+    modules = (__name__.partition(".")[0], *_SELDOM)
+    found = [
+        each
+        for each in _functions()
+        if id(each) not in excepted
+        and (
+            each.__module__ in preparing
+            or (id(each) in known and str(each.__module__).partition(".")[0] in modules)
+        )
+        and len(each.__code__.co_code) <= _MOST_BYTES
+    ]
+    return sorted(found, key=lambda each: id(each) not in known)
 
 
 def _functions() -> list[FunctionType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,79 @@ def test_functions_whose_branches_note_the_same_again_stand_side_by_side_too() -
     count, before, after = map(int, done.stdout.split())
     assert count >= 20
     assert before > 2 * after, (before, after)
+
+
+ZYGOTES = """
+import sys
+
+from casemate.runner import base, instance, seeding, zygote, zygote_rehearsal
+from casemate.runner.unsettled import _functions, put_side_by_side
+
+base._warm()
+prepared = zygote.Prepared()
+rehearsal = zygote_rehearsal.Rehearsal({"project": "p"}, sys.argv[1])
+instance.rehearse(0)
+seeding.set_aside()
+assert base._PREPARING <= sys.modules.keys(), base._PREPARING - sys.modules.keys()
+
+def own():
+    return [each for each in _functions() if each.__module__ in base._PREPARING]
+
+def pages(functions):
+    places = [(id(each.__code__), each.__code__.__sizeof__()) for each in functions]
+    return len({at // 4096 for start, size in places for at in (start, start + size - 1)})
+
+before, spread = {each: each.__code__ for each in own()}, pages(own())
+with instance.rehearsing_calls() as once:
+    put_side_by_side(once, lambda: instance.rehearse(0), rehearsal.once, base._PREPARING)
+moved = {each for each, code in before.items() if each.__code__ is not code}
+assert {zygote.Zygote._serve, zygote_rehearsal.Rehearsal.once} <= moved
+rehearsal.once()  # all of it works
+print(spread, pages(own()), len(moved))
+"""
+
+
+def test_what_zygotes_alone_run_stands_side_by_side_and_works(tmp_path: Path) -> None:
+    code = f"import sys; sys.path[:0] = {sys.path!r}{ZYGOTES}"
+    command = [sys.executable, "-I", "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after, moved = map(int, done.stdout.split())
+    assert moved > 100
+    assert after < 0.7 * before, (before, after)
+
+
+CALLED = """
+from casemate.runner.unsettled import put_side_by_side
+
+def made(module):
+    names = {"__name__": module}
+    exec("def each(): return 1", names)
+    return names["each"]
+
+by_calls, by_both, by_zygotes = made("casemate.a"), made("casemate.a"), made("casemate.a")
+a_library_s, a_module_s, never = made("json.a"), made("casemate.b"), made("casemate.a")
+every = [by_calls, by_both, by_zygotes, a_library_s, a_module_s, never]
+codes = [each.__code__ for each in every]
+
+def once():
+    by_calls(), by_both()
+
+def prepare():
+    by_both(), by_zygotes(), a_library_s()
+
+put_side_by_side(once, once, prepare, {"casemate.b"})
+moved = [each.__code__ is not code for each, code in zip(every, codes)]
+assert moved == [False, False, True, False, True, False], moved
+assert all(each() == 1 for each in every)
+"""
+
+
+def test_what_calls_run_and_what_libraries_bring_stays_where_it_is() -> None:
+    """Who calls a function that was given other code counts from then on: a handler would."""
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}{CALLED}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_nothing_is_moved_in_other_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
