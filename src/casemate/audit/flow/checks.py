@@ -121,6 +121,26 @@ def by_number(name: str, given: Arguments, state: State) -> None:
         learn_of(shallow(given.places[0]), state, _DIGITS, _NO_OBJECT)
 
 
+_OWN_ADDRESS = frozenset(
+    (*("django.utils.http.url_has_allowed_host_and_scheme", "django.utils.http.is_safe_url"),)
+)
+"""What tells that an address leads to one of the hosts that it is given, or to the same one."""
+
+
+def by_own_address(reader: Reader, test: ast.Call, state: State) -> None:
+    """Learn from `url_has_allowed_host_and_scheme(x, allowed_hosts={request.get_host()})`."""
+    by_name = next((each.value for each in test.keywords if each.arg == "url"), None)
+    asked = test.args[0] if test.args else by_name
+    called = getattr(test.func, "attr", getattr(test.func, "id", ""))
+    if asked is None or not any(name.endswith(f".{called}") for name in _OWN_ADDRESS):
+        return
+    scratch = state.copy()
+    function = reader.evaluate(test.func, scratch)
+    if isinstance(function, External) and function.name in _OWN_ADDRESS:
+        value = reader.evaluate(asked, scratch)
+        learn_of(shallow(value), state, NOTHING, frozenset(("redirect",)))
+
+
 SIGNED = "hmac.new("
 """How the type of a signature begins; the forms of what was signed follow."""
 

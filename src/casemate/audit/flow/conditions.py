@@ -13,6 +13,7 @@ from casemate.audit.flow.checks import (
     Ways,
     by_method,
     by_other_start,
+    by_own_address,
     by_same_signature,
     by_signature,
     learn_normal,
@@ -339,6 +340,8 @@ def _call(reader: Reader, test: ast.Call, state: State) -> Ways:
         by_other_start(reader, test, test.func, ways[1])
     if ways[0] is not None and ast.unparse(test.func).endswith("compare_digest"):
         by_signature(reader, test, ways[0])
+    if ways[0] is not None:
+        by_own_address(reader, test, ways[0])
     _learn_from_match(value, ways[0])
     return ways
 

@@ -274,10 +274,10 @@ def _called(reader: Reader, node: Node, state: State) -> Ways | None:
     if name is None:
         return None
     if len(options(receiver)) != 1:
-        if name.text != "match":
+        if name.text not in ("match", "startsWith"):
             return None
         values = calls.arguments(reader, given, state)
-        return checks.by_method(reader, receiver, "match", values, state, node)
+        return checks.by_method(reader, receiver, name.text, values, state, node)
     if isinstance(thing_of(receiver, state), Mapping):
         function = members.get(reader, receiver, name.text, state, node)
         if isinstance(function, Ref) and function.number in reader.functions:

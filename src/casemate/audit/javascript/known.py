@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -54,11 +55,7 @@ _WITHOUT: dict[str, frozenset[str]] = {
     ),
     **dict.fromkeys(
         (
-            *("mysql.escape", "mysql2.escape", "sqlstring.escape", "mysql2/promise.escape"),
-            *("mysql.escapeId", "mysql2.escapeId", "sqlstring.escapeId", "pg-format.literal"),
-            *("pg-format.ident", "pg-format.string", "pg.escapeLiteral", "pg.escapeIdentifier"),
-            *("mysql2/promise.escapeId", "mysql.createConnection().escape"),
-            *("mysql.createPool().escape", "mysql2.createConnection().escape"),
+            *("pg-format.literal", "pg-format.ident", "pg-format.string"),
         ),
         characters.PLAIN,
     ),
@@ -73,13 +70,17 @@ _WITHOUT: dict[str, frozenset[str]] = {
                     frozenset(";|&$`\n")),
     "btoa": characters.all_but("+/=a"),
 }  # fmt: skip
+_SQL_ESCAPES = frozenset(("escape", "escapeId", "escapeLiteral", "escapeIdentifier"))
+_SQL_CLIENTS = frozenset(
+    ("mysql", "mysql2", "mariadb", "promise-mysql", "serverless-mysql", "sqlstring", "pg")
+)
+"""What the modules, pools and connections of clients of databases have in common."""
 _SAME_TEXT = frozenset(
     (
         *("decodeURIComponent", "decodeURI", "unescape", "atob", "querystring.unescape"),
         *("he.decode", "structuredClone", "lodash.cloneDeep", "lodash.clone"),
         *("util.promisify", "Object.freeze", "Object.seal", "lodash.trim"),
-        *("lodash.toLower", "Promise.resolve", "lodash.get", "mysql.format"),
-        *("mysql2.format", "sqlstring.format", "pg-format", "mysql2/promise.format"),
+        *("lodash.toLower", "Promise.resolve", "lodash.get", "pg-format"),
         "pg-format.format",
     )
 )
@@ -132,6 +133,9 @@ def call(
     if found is not None:
         return found(reader, given, state, node)
     first = given[0] if given else UNDEFINED
+    written = of_sql(name, first, state)
+    if written is not None:
+        return written
     without = _WITHOUT.get(name) or _WITHOUT.get(name.replace("()", ""))
     if without is not None:
         if name == "encodeURI" and isinstance(first, Text) and len(first.parts) > 1:
@@ -155,6 +159,33 @@ def call(
     if name.startswith("Buffer.from()") or name.startswith("Buffer.alloc"):
         return first if name == "Buffer.from" else ANYTHING
     return None
+
+
+def of_sql(name: str, first: Value, state: State) -> Value | None:
+    """Return a value as a client of a database writes it, or a statement that it fills in.
+
+    `mysql2.createPool().escape`, `mysql2/promise.format`: None if the call is no such one. What has
+    only the name of a method is taken for a client's: `.escape`.
+    """
+    package, _, method = name.replace("/", ".").partition(".")
+    method = method.rpartition(".")[2]
+    if package.partition("(")[0] not in _SQL_CLIENTS and package:
+        return None
+    if method in _SQL_ESCAPES:
+        kept = _cleaned(few(state.deep(first)), state, name, characters.PLAIN)
+        return Text((kept,)) if kept else ANY_TEXT
+    if method == "format" and (package or _STATEMENT.match(_written(first))):
+        return first
+    return None
+
+
+_STATEMENT = re.compile(r"\s{0,40}(?:select|insert|update|delete|replace|with|call)\s", re.I)
+
+
+def _written(value: Value) -> str:
+    """Return what a text begins with."""
+    first = value.parts[0] if isinstance(value, Text) and value.parts else known_text(value)
+    return first if isinstance(first, str) else ""
 
 
 def _cleaned(taints: Taints, state: State, name: str, without: frozenset[str]) -> Taints:

@@ -180,6 +180,9 @@ def _of_unknown(
         name = callee.get("property")
         method = name.text if name is not None else ""
     reader.watcher.unknown(reader, method, given, state, node)
+    escaped = known.of_sql(f".{method}", given[0], state) if given else None
+    if escaped is not None:
+        return escaped
     if method in _BY_NAME and given and function != UNDEFINED:
         _by_name(reader, method, given[0], state, node)
     for each in _functions_in(reader, given, state):

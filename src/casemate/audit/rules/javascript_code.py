@@ -113,10 +113,17 @@ def _joined(pattern: re.Pattern[str]) -> Check:
             lines = (subject.code.text(each.place.file) or "").split("\n")
             begin = lines[each.place.line - 1][each.place.column - 1 :]
             below = "\n".join(lines[each.place.line : each.place.line + 40])
-            if not _is_written_out(f"{begin}\n{below}"[:_MAX_STATEMENT].partition("(")[2]):
+            text = f"{begin}\n{below}"[:_MAX_STATEMENT].partition("(")[2]
+            if not _is_written_out(_ESCAPED.sub("''", text)):
                 yield each
 
     return check
+
+
+_ESCAPED = re.compile(
+    r"(?<![\w.])[A-Za-z_$][\w$.]{0,60}\.escape(?:Id|Literal|Identifier)?\([^()'\"`]{0,200}\)"
+)
+"""A value as a client of a database writes it into a statement."""
 
 
 def _is_written_out(text: str) -> bool:

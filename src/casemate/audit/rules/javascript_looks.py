@@ -184,10 +184,70 @@ def evaluated(file: ScriptFile) -> Found:
             if any(text_of(each) is None for each in arguments):
                 yield call, "a text is run as code"
         elif _RUN.match(name):
-            if arguments and text_of(arguments[0]) is None:
+            if arguments and not _is_own_program(file, arguments[0]):
                 yield call, "a text is run as code"
         elif name in _LATER and arguments and _made_text(arguments[0]):
             yield call, "a text is run as code"
+
+
+_READING = frozenset(
+    ("fs.readFileSync", "fs.readFile", "fs/promises.readFile", "fs.promises.readFile")
+)
+_PLACES = ("path.join", "path.resolve", "path.posix.join", "require.resolve", "URL")
+_OWN_FOLDER = ("__dirname", "__filename")
+_MAX_OWN = 12
+
+
+def _own_value(file: ScriptFile, node: Node) -> Node | None:
+    """Return a value, or the one that a name stands for everywhere in the file."""
+    taken = node.kind == "identifier" and any(node.text in names for _, names in file.functions)
+    return None if taken else _value_of(file, node)
+
+
+def _is_own_program(file: ScriptFile, node: Node, depth: int = 0) -> bool:
+    """Tell whether a text is of the program itself: written out, or a file beside its code."""
+    value = _own_value(file, node)
+    if value is None or depth > _MAX_OWN:
+        return False
+    if value.kind == "await_expression" and value.kids:
+        value = value.kids[0]
+    if value.kind == "string":
+        return True
+    parts = value.kids if value.kind == "binary_expression" and "+" in value.marks else None
+    if value.kind == "template_string":
+        parts = [k.kids[0] for k in value.kids if k.kind == "template_substitution"]
+    if parts is not None:
+        return all(_is_own_program(file, each, depth + 1) for each in parts)
+    arguments = given(value) if value.kind in ("call_expression", "new_expression") else []
+    name = file.name(value.get("function") or value.get("constructor"))
+    if name in _READING and arguments:
+        return _is_own_place(file, arguments[0], depth + 1)
+    callee = value.get("function")
+    read = callee.get("object") if callee is not None and name.endswith(".toString") else None
+    if read is not None:  # of a file's bytes
+        return _is_own_program(file, read, depth + 1)
+    made = name in ("String", "vm.Script") and bool(arguments)
+    return made and _is_own_program(file, arguments[0], depth + 1)
+
+
+def _is_own_place(file: ScriptFile, node: Node, depth: int) -> bool:
+    """Tell whether a file lies beside the code: its name is written out, below a folder of it."""
+    owner = node.get("object")
+    if file.name(node) in _OWN_FOLDER or (owner is not None and owner.kind == "meta_property"):
+        return True
+    value = _own_value(file, node)
+    if value is None or depth > _MAX_OWN:
+        return False
+    text = text_of(value)
+    if text is not None:
+        return not text.startswith(("/", "~", ".."))
+    if value.kind == "template_string":
+        holes = [kid.kids[0] for kid in value.kids if kid.kind == "template_substitution"]
+        return all(_is_own_place(file, each, depth + 1) for each in holes)
+    if value.kind == "binary_expression" and "+" in value.marks:
+        return all(_is_own_place(file, kid, depth + 1) for kid in value.kids)
+    name = file.name(value.get("function") or value.get("constructor"))
+    return name in _PLACES and all(_is_own_place(file, each, depth + 1) for each in given(value))
 
 
 def _made_text(node: Node) -> bool:
