@@ -58,6 +58,16 @@ class PythonFile:
         return frozenset(_given(self.nodes))
 
     @cached_property
+    def constants(self) -> dict[str, ast.expr]:
+        """What names stand for that the file gives once, by a plain assignment."""
+        found: dict[str, list[ast.expr]] = {}
+        for node in self.nodes:
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                if isinstance(target, ast.Name) and isinstance(node, ast.Assign):
+                    found.setdefault(target.id, []).append(node.value)
+        return {name: given[0] for name, given in found.items() if len(given) == 1}
+
+    @cached_property
     def lines(self) -> list[str]:
         """The lines of the text."""
         return self.text.split("\n")

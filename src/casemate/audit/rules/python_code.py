@@ -13,21 +13,20 @@ from casemate.audit.model import Reach
 from casemate.audit.rule import Check, Hit, Risk, Subject
 from casemate.audit.rules.code_entries import CodeEntries
 from casemate.audit.rules.examples import python
+from casemate.audit.rules.guessable_tokens import between_files, guessable
 from casemate.audit.rules.logged_secrets import logged_secrets
 from casemate.audit.rules.looks import look_at
 from casemate.audit.rules.plain_connections import plain_connections
+from casemate.audit.rules.python_cookies import open_answers
 from casemate.audit.rules.python_dangers import (
     asserted,
     debug,
     entities,
     evaluated,
     forever,
-    guessable,
     host_keys,
     kept,
-    open_answers,
     permissions,
-    secret_key,
     shell,
     swallowed,
     temporary,
@@ -47,6 +46,18 @@ from casemate.audit.rules.python_disclosures import (
     returned_traces,
     tellers,
 )
+from casemate.audit.rules.python_settings import fallback_key, secret_key
+
+
+def _with_fallbacks(check: Check) -> Check:
+    """Look as well for keys that sign only where the environment has none: these are milder."""
+
+    def found(subject: Subject) -> Iterator[Hit]:
+        yield from check(subject)
+        for each in look_at(fallback_key)(subject):
+            yield msgspec.structs.replace(each, severity=Severity.MEDIUM)
+
+    return found
 
 
 def _milder(check: Check) -> Check:
@@ -339,6 +350,7 @@ RULES = (
         guessable,
         _handler("token = random.randint(0, 999999)\nreturn token", "import random"),
         _handler("token = secrets.token_urlsafe()\nreturn token", "import secrets"),
+        over=between_files,
     ),
     _rule(
         "PY-017",
@@ -449,6 +461,7 @@ RULES = (
         "from flask import Flask\n\napp = Flask(__name__)\napp.secret_key = 'super-secret'",
         "import os\nfrom flask import Flask\n\napp = Flask(__name__)\napp.secret_key = os.environ['SESSION_KEY']",
         "T1550.004",
+        over=_with_fallbacks,
     ),
     _rule(
         "PY-025",

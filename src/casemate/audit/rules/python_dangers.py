@@ -10,17 +10,13 @@ from casemate.audit.code.reading import PythonFile
 from casemate.audit.rules import plain_passwords
 from casemate.audit.rules.checked_commands import unchecked
 from casemate.audit.rules.looks import EVENTS, argument, is_value
+from casemate.audit.rules.python_settings import DJANGO, STAGES
 from casemate.audit.rules.signed_data import signed_reads
 from casemate.audit.syntax import walk
 
 _HTTP_CALLS = re.compile(
     r"^(?:requests|httpx)\.(?:get|post|put|patch|delete|head|options|request)$"
 )
-
-
-_SETTINGS = re.compile(r"^(?:INSTALLED_APPS|ROOT_URLCONF|MIDDLEWARE)\b", re.M)
-_STAGES = re.compile(r"(?:^|[/_.-])(?:dev|local|test|development|debug|ci)(?:[/_.-]|$)", re.I)
-"""Files of settings for one's own machine."""
 
 
 def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -34,7 +30,7 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             "chalice.Chalice",
         ) and is_value(argument(call, "debug"), True):
             yield call, "debugging is on: answers contain traces"
-    settings = _SETTINGS.search(file.text) is not None and not _STAGES.search(file.file)
+    settings = DJANGO.search(file.text) is not None and not STAGES.search(file.file)
     for node in file.nodes:
         if isinstance(node, ast.Assign) and is_value(node.value, True):
             for target in node.targets:
@@ -51,31 +47,54 @@ def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                     yield node, "debugging is on: answers contain traces"
 
 
+_CLIENTS = re.compile(
+    r"^(?:requests|httpx|boto3|aiohttp|botocore|elasticsearch|session|s|self|client)\b"
+)
+_HTTP = re.compile(r"\b(?:requests|httpx|Session|hvac|elasticsearch)\b")
+_UNCHECKED = "certificates are not checked"
+_NO_CERTIFICATE = ("validate", "cert_reqs", "ssl_cert_reqs", "verify_mode")
+_ALLOWING = ("tlsAllowInvalidCertificates", "tlsInsecure", "ssl_no_verify", "tls_insecure")
+
+
 def unverified(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find connections whose certificates are not checked."""
     for call, name in file.calls():
-        if is_value(argument(call, "verify"), False) and re.match(
-            r"^(?:requests|httpx|boto3|aiohttp|botocore|elasticsearch|session|s|self)\b", name
-        ):
+        if is_value(argument(call, "verify"), False) and _CLIENTS.match(name):
             yield call, "the certificate is not checked"
-        elif name in ("ssl._create_unverified_context",) or (
-            name == "aiohttp.TCPConnector"
-            and (
-                is_value(argument(call, "ssl"), False)
-                or is_value(argument(call, "verify_ssl"), False)
-            )
-        ):
-            yield call, "certificates are not checked"
+        elif name == "ssl._create_unverified_context" or _takes_every(file, call, name):
+            yield call, _UNCHECKED
         elif name.startswith("boto3.") and is_value(argument(call, "use_ssl"), False):
             yield call, "AWS is called without encryption"
+    context = "CERT_NONE" in file.text
     for node in file.nodes:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Attribute)
-            and isinstance(node.targets[0], ast.Attribute)
-            and file.name(node.value) in ("ssl.CERT_NONE", "ssl._create_unverified_context")
-        ):
-            yield node, "certificates are not checked"
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if not isinstance(node, ast.Assign) or not isinstance(target, ast.Attribute):
+            continue
+        if file.name(node.value) in ("ssl.CERT_NONE", "ssl._create_unverified_context"):
+            yield node, _UNCHECKED
+        elif is_value(node.value, False):
+            if target.attr == "verify" and _HTTP.search(file.text):
+                yield node, "the certificate is not checked"
+            elif target.attr == "check_hostname" and "ssl" in file.text and not context:
+                yield node, "a certificate of any other host is accepted"
+
+
+def _takes_every(file: PythonFile, call: ast.Call, name: str) -> bool:
+    """Tell whether a client is told by its own options to take every certificate."""
+    for each in call.keywords:
+        value = getattr(each.value, "value", None)
+        if each.arg in _NO_CERTIFICATE:
+            of_ssl = file.name(each.value) == "ssl.CERT_NONE"
+            if of_ssl or (isinstance(value, str) and value.upper() in ("CERT_NONE", "NONE")):
+                return True
+        if each.arg in _ALLOWING and value is True:
+            return True
+    unset = is_value(argument(call, "ssl"), False)
+    connector = unset or is_value(argument(call, "verify_ssl"), False)
+    if name == "aiohttp.TCPConnector":
+        return connector
+    asked = name.rpartition(".")[2] in ("get", "post", "put", "patch", "delete", "request")
+    return unset and asked and "aiohttp" in file.text
 
 
 def swallowed(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -277,23 +296,6 @@ def _parts_of(node: ast.expr) -> list[str] | None:
     return [node.id, *reversed(parts)]
 
 
-def guessable(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find secrets made of numbers that can be guessed."""
-    for node in file.nodes:
-        if isinstance(node, ast.Assign):
-            names = [t.id.lower() for t in node.targets if isinstance(t, ast.Name)]
-            if any(
-                re.search(r"token|secret|passw|session_?id|otp|nonce|api_?key|reset_?code|salt", n)
-                for n in names
-            ):
-                for each in walk(node.value):
-                    if isinstance(each, ast.Call) and re.match(
-                        r"^random\.(?:random|randint|choice|choices|randrange|sample|getrandbits)$",
-                        file.name(each.func),
-                    ):
-                        yield node, f"{names[0]} is made from numbers that can be guessed"
-
-
 def temporary(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find temporary files whose names others may take first."""
     for call, name in file.calls():
@@ -319,10 +321,14 @@ def unpacked(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
         for call, name in file.calls():
             if (
                 name.endswith(".extractall")
-                and argument(call, "filter") is None
+                and _filters_nothing(argument(call, "filter"))
                 and "zip" not in name.lower()
             ):
                 yield call, "an archive can write anywhere"
+
+
+def _filters_nothing(given: ast.expr | None) -> bool:
+    return given is None or getattr(given, "value", None) == "fully_trusted"
 
 
 def forever(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -377,48 +383,6 @@ def kept(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                     and any(isinstance(n, ast.Name) and n.id == names[0] for n in walk(each.value))
                 ):
                     yield each, "data of an event is kept for the next caller"
-
-
-def secret_key(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find keys of sessions that stand in the code."""
-    for node in file.nodes:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, (str, bytes))
-            and len(node.value.value) > 3
-        ):
-            for target in node.targets:
-                named = getattr(target, "attr", "")
-                if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-                    named = str(target.slice.value)
-                if named.lower() in ("secret_key", "jwt_secret_key"):
-                    yield node, "sessions are signed with a key that is in the code"
-
-
-def open_answers(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
-    """Find answers that pages of every site may read with cookies."""
-    for node in file.nodes:
-        if isinstance(node, ast.Dict):
-            found = {
-                str(k.value).lower(): v
-                for k, v in zip(node.keys, node.values, strict=False)
-                if isinstance(k, ast.Constant)
-            }
-            origin, credentials = (
-                found.get("access-control-allow-origin"),
-                found.get("access-control-allow-credentials"),
-            )
-            if (
-                isinstance(origin, ast.Constant)
-                and origin.value == "*"
-                and isinstance(credentials, ast.Constant)
-                and str(credentials.value).lower() == "true"
-            ):
-                yield (
-                    node,
-                    "pages of any site may read it with the cookies of whoever opens them",
-                )
 
 
 def entities(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:

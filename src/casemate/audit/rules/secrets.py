@@ -190,13 +190,7 @@ def _text_in(file: PythonFile, node: ast.expr) -> str | None:
         return value if isinstance(value, str) else None
     if not isinstance(node, ast.Name):
         return None
-    given = [
-        each.value
-        for each in file.nodes
-        if isinstance(each, ast.Assign)
-        and any(isinstance(one, ast.Name) and one.id == node.id for one in each.targets)
-    ]
-    one = given[0] if len(given) == 1 else None
+    one = file.constants.get(node.id)
     return _text_in(file, one) if isinstance(one, ast.Constant) else None
 
 
