@@ -10,7 +10,12 @@ import msgspec
 from casemate.audit.documents import Map, place_of
 from casemate.audit.importers.aws.resource import at, listed, number, text
 from casemate.audit.importers.code_files import CodeFiles
-from casemate.audit.importers.knative_deliveries import deliveries, is_delivering
+from casemate.audit.importers.knative_deliveries import (
+    deliveries,
+    is_delivering,
+    is_of_kafka,
+    servers_of_kafka,
+)
 from casemate.audit.importers.port import Source
 from casemate.audit.model import (
     Application,
@@ -36,7 +41,8 @@ class Knative:
     def recognises(self, source: Source) -> bool:
         """Tell whether any document is a service, or it is the file of a function."""
         return any(
-            _is_service(each) or _is_func(each) or is_delivering(each) for each in source.documents
+            _is_service(each) or _is_func(each) or is_delivering(each) or is_of_kafka(each)
+            for each in source.documents
         )
 
     def inner(self, source: Source, workspace: Workspace) -> Iterable[str]:
@@ -64,7 +70,7 @@ class Knative:
                     else ()
                 )
             ),
-            assets=tuple(deliveries(source, workspace)),
+            assets=(*deliveries(source, workspace), *servers_of_kafka(source)),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from casemate.audit.documents import DocumentError, Map, place_of, read_documents
-from casemate.audit.importers.aws.resource import at, text
+from casemate.audit.importers.aws.resource import at, listed, text
 from casemate.audit.importers.port import Source
 from casemate.audit.model import Asset, Place
 from casemate.audit.workspace import Workspace
@@ -17,6 +17,7 @@ _DELIVERING = {
     "Broker": "eventing.knative.dev/",
     "Subscription": "messaging.knative.dev/",
 }
+_KAFKA, _KAFKA_API = "KafkaSource", "sources.knative.dev/"
 _DEFAULTS = "default-br-config"
 _MAX_BESIDE = 100
 """Files of one folder that are looked through."""
@@ -28,6 +29,34 @@ def is_delivering(document: Any) -> bool:
         return False
     api = _DELIVERING.get(text(document.get("kind")))
     return api is not None and text(document.get("apiVersion")).startswith(api)
+
+
+def is_of_kafka(document: Any) -> bool:
+    """Tell whether a document brings events from servers of Kafka."""
+    return (
+        isinstance(document, Map)
+        and text(document.get("kind")) == _KAFKA
+        and text(document.get("apiVersion")).startswith(_KAFKA_API)
+    )
+
+
+def servers_of_kafka(source: Source) -> Iterator[Asset]:
+    """Yield what speaks to servers of Kafka, and whether it does so with encryption."""
+    for document in source.documents:
+        if is_of_kafka(document):
+            net = at(document, "spec", "net")
+            place = Place(document.file, document.line)
+            yield Asset(
+                kind="kafka",
+                name=text(at(document, "metadata", "name")),
+                type=_KAFKA,
+                settings={
+                    "servers": tuple(map(text, listed(at(document, "spec", "bootstrapServers")))),
+                    "tls": at(net, "tls", "enable"),
+                    "signs_in": at(net, "sasl", "enable") is True,
+                },
+                place=place_of(at(net, "tls"), "enable", place),
+            )
 
 
 class _Folder(NamedTuple):

@@ -14,7 +14,7 @@ from casemate.audit.flow.reporting import Report
 from casemate.audit.flow.results import Analysis, Entry, Place
 from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.state import Mapping as Object
-from casemate.audit.flow.values import External, Ref, Value, join, options
+from casemate.audit.flow.values import External, Ref, Unknown, Value, join, options
 from casemate.audit.javascript import answers, calls, fields, guards, members, routes, sources
 from casemate.audit.javascript.files import Files
 from casemate.audit.javascript.reader import Frame, Pending, Reader, Watcher
@@ -178,6 +178,8 @@ def _given(reader: Reader, entry: Entry, function: Value, state: State) -> list[
     if entry.shape == "request":
         return routes.arguments(reader, Pending(function, entry, "express"), state, node)
     event = sources.event(reader, entry.event, "event", node)
+    if entry.shape == "worker":  # its bindings and its context are no outside data
+        return [sources.request("request", "hono"), Unknown(), Unknown()]
     if entry.shape == "knative":
         return [sources.request("context", "express"), event]
     context: Value = External("context")
@@ -261,6 +263,7 @@ _EXPORTED = re.compile(
 _KNATIVE = re.compile(
     r"\b(?:module\.exports = ?|export )\{ ?handle\b|\bexports\.handle = ?handle\b"
 )
+_WORKER = re.compile(r"\bexport default \{\s{0,40}(?:async )?fetch\b")
 _OF_REQUESTS = re.compile(
     r"\bexports\.(\w{1,80}) = (?:async )?(?:function(?: \w{1,80})?)? ?"
     r"\((?:req|request), ?(?:res|response)\)"
@@ -279,6 +282,8 @@ def discover(texts: Mapping[str, str]) -> list[Entry]:
                 found.append(Entry(path=path, name=name, event="invoke", shape="lambda"))
         for match in _OF_REQUESTS.finditer(text):
             found.append(Entry(path=path, name=match[1], event="http", shape="request"))
+        if _WORKER.search(text) is not None:
+            found.append(Entry(path=path, name="fetch", event="http", shape="worker"))
         if routes.has_routes(text):
             found.append(Entry(path=path, name="", event="http", shape="route"))
     return list(dict.fromkeys(found))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.state import Instance, Mapping, State
-from casemate.audit.flow.values import Const, Ref, Text, Unknown, Value, known_text, options
+from casemate.audit.flow.values import CLEAN, Const, Ref, Text, Unknown, Value, known_text, options
 from casemate.audit.javascript.known import made_shorter
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
@@ -50,6 +50,33 @@ def sent(
             elif named == "location":
                 _told(reader, "redirect", given[1], f"res.{method}", state, node)
     return receiver
+
+
+_REDIRECTS = ("Response.redirect", "NextResponse.redirect", "next/server.NextResponse.redirect")
+
+
+def redirected(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
+    """Look at where an answer of the standard leads: `Response.redirect(url)`."""
+    if name in _REDIRECTS and given:
+        _told(reader, "redirect", given[0], name, state, node)
+
+
+def of_context(
+    reader: Reader, owner: Unknown, name: str, given: list[Value], state: State, node: Node
+) -> Value | None:
+    """Look at what the context of Hono or Koa answers: `c.redirect(x)`, `c.html(text)`."""
+    if owner.type not in ("=hono", "=koa") or owner.path.endswith((".req", ".raw", ".request")):
+        return None
+    first = given[0] if given else UNDEFINED
+    if name == "redirect":
+        _told(reader, "redirect", first, f"{owner.path}.redirect", state, node)
+    elif name == "html" and owner.type == "=hono":
+        for option in options(first):
+            if isinstance(option, Text) or (isinstance(option, Unknown) and _is_text(option)):
+                _told(reader, "markup", option, f"{owner.path}.html", state, node)
+    elif owner.type != "=hono" or name not in ("json", "text", "body", "newResponse"):
+        return None
+    return Unknown(CLEAN)
 
 
 _HTML = Const("html")

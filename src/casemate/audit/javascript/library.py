@@ -45,7 +45,9 @@ from casemate.audit.javascript.values import CLASS, REACHED, UNDEFINED, name_of,
 
 _LONGEST = 200
 _SQL_WORDS = ("select ", "insert ", "update ", "delete ", "where ", "order by", "drop ", "call ")
-_BY_NAME = frozenset(("query", "execute", "raw", "rawQuery", "executeSql", "$queryRawUnsafe"))
+_BY_NAME = frozenset(
+    ("query", "execute", "raw", "rawQuery", "executeSql", "$queryRawUnsafe", "prepare", "exec")
+)
 _QUIET = frozenset(
     (
         *("console", "Math", "Number", "Date", "Symbol", "process", "crypto", "os", "perf_hooks"),
@@ -68,6 +70,7 @@ def call(reader: Reader, function: Value, given: list[Value], state: State, node
     found = routes.registered(reader, name, receiver, given, state, node)
     if found is not None:
         return found
+    answers.redirected(reader, name, given, state, node)
     answered = answers.sent(reader, name, receiver, given, state, node)
     if answered is not None:
         return answered

@@ -26,7 +26,7 @@ from casemate.audit.flow.values import (
     text_of,
     with_taints,
 )
-from casemate.audit.javascript import arrays, calls, carried, checks, members, sources
+from casemate.audit.javascript import answers, arrays, calls, carried, checks, members, sources
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import UNDEFINED, key_of, thing_of
@@ -71,6 +71,8 @@ def call(
         return _of_instance(reader, thing, receiver, name, given, state)
     if isinstance(receiver, Unknown):
         found = carried.of_context(reader, receiver, name, given, state)
+        if found is None:
+            found = answers.of_context(reader, receiver, name, given, state, node)
         if found is None:
             found = sources.called(reader, receiver, name, key_of(first), node)
         if found is not None:

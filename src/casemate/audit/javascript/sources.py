@@ -101,7 +101,8 @@ def of_request(reader: Reader, value: Unknown, name: str, node: Node) -> Value |
     if kind == "hono":
         if name in ("req", "raw"):
             return request(f"{value.path}.{name}", "hono")
-        return begin(reader, f"{value.path}.{name}", node) if name in ("url", "path") else Unknown()
+        sent = name in ("url", "path", "headers")
+        return begin(reader, f"{value.path}.{name}", node) if sent else Unknown()
     if name in REQUEST[kind]:
         return begin(reader, f"{value.path}.{name}", node)
     return carried.get(reader, value, name)

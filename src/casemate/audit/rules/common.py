@@ -92,34 +92,46 @@ def of_permissions(
     wrong: Callable[[Statement], str | None],
     severity: Callable[[Statement], Severity] | None = None,
 ) -> Check:
-    """Return a check of all that functions of Lambda are allowed; each place is told once."""
+    """Return a check of all that functions of Lambda and workflows are allowed.
+
+    Each place is told once.
+    """
 
     def check(subject: Subject) -> Iterator[Hit]:
-        seen: dict[tuple[object, ...], list[Function]] = {}
+        seen: dict[tuple[object, ...], list[tuple[str, Function | None]]] = {}
         first: dict[tuple[object, ...], tuple[Statement, str]] = {}
-        for function in subject.application.functions:
-            if function.platform is not Platform.AWS:
-                continue
-            for statement in function.permissions:
-                text = wrong(statement) if statement.allows else None
-                if text is not None:
-                    key: tuple[object, ...] = (statement.place, statement.origin, text)
-                    seen.setdefault(key, []).append(function)
-                    first.setdefault(key, (statement, text))
-        for key, functions in seen.items():
+        for name, function, statement in _allowed(subject):
+            text = wrong(statement) if statement.allows else None
+            if text is not None:
+                key: tuple[object, ...] = (statement.place, statement.origin, text)
+                seen.setdefault(key, []).append((name, function))
+                first.setdefault(key, (statement, text))
+        for key, holders in seen.items():
             statement, text = first[key]
-            names = ", ".join(f.name for f in functions[:5])
-            more = f" and {len(functions) - 5} more" if len(functions) > 5 else ""
+            names = ", ".join(name for name, _ in holders[:5])
+            more = f" and {len(holders) - 5} more" if len(holders) > 5 else ""
+            functions = [function for _, function in holders if function is not None]
             yield Hit(
                 place=statement.place,
                 text=f"{names}{more} {text}",
                 subject=f"{statement.origin} {','.join(statement.actions[:8])}",
-                function=max(functions, key=lambda f: f.reach is Reach.PUBLIC),
+                function=max(functions, key=lambda f: f.reach is Reach.PUBLIC, default=None),
                 severity=severity(statement) if severity is not None else None,
                 cause=cause_of(subject, statement, text),
             )
 
     return check
+
+
+def _allowed(subject: Subject) -> Iterator[tuple[str, Function | None, Statement]]:
+    """Yield what is allowed, and to whom: a workflow is no function."""
+    for function in subject.application.functions:
+        if function.platform is Platform.AWS:
+            for statement in function.permissions:
+                yield function.name, function, statement
+    for name, statements in subject.application.settings.get("workflows", ()):
+        for statement in statements:
+            yield name, None, statement
 
 
 def cause_of(subject: Subject, statement: Statement, text: str) -> str:

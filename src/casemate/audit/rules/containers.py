@@ -13,6 +13,7 @@ from casemate.audit.model import Function, Platform
 from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.common import hit, moving_image, of_functions
 from casemate.audit.rules.examples import service, stack
+from casemate.audit.rules.plain_addresses import is_far
 
 _FAAS, _KN = Platform.OPENFAAS, Platform.KNATIVE
 
@@ -121,6 +122,40 @@ def _delivered(more: str) -> dict[str, str]:
         "  subscriber: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: thing}}\n"
     )
     return {"service.yaml": service()["service.yaml"] + "---\n" + trigger + more}
+
+
+_OF_CLUSTER = re.compile(r"[\w-]{1,63}\.[\w-]{4,63}(?::\d{1,5})?")
+"""A service of a cluster and its namespace: `my-cluster-kafka-bootstrap.kafka:9092`."""
+
+
+def _unencrypted(subject: Subject) -> Iterator[Hit]:
+    """Find sources of Kafka that speak in clear text: milder within a cluster, if it is said."""
+    for each in subject.application.of_kind("kafka"):
+        tls = each.settings["tls"]
+        if tls is not None and tls is not False:
+            continue
+        servers = [one for one in each.settings["servers"] if not _OF_CLUSTER.fullmatch(one)]
+        far = any(map(is_far, servers)) or each.settings["signs_in"]
+        if far or tls is False:
+            what = (
+                "its events and passwords come" if each.settings["signs_in"] else "its events come"
+            )
+            yield Hit(
+                place=each.place,
+                text=f"{each.name}: {what} without encryption",
+                subject=each.name,
+                severity=None if far else Severity.LOW,
+            )
+
+
+def _from_kafka(more: str) -> dict[str, str]:
+    """Return a service of Knative and a source of Kafka that gives it events."""
+    source = (
+        "apiVersion: sources.knative.dev/v1\nkind: KafkaSource\nmetadata: {name: orders}\nspec:\n"
+        "  bootstrapServers: ['kafka.shop.io:9093']\n  topics: [orders]\n"
+        "  sink: {ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: thing}}\n"
+    )
+    return {"service.yaml": service()["service.yaml"] + "---\n" + source + more}
 
 
 _rule = entries(Risk.RESPONSIBILITY, "SAS-06", cwe=16, attack="")
@@ -326,5 +361,18 @@ RULES = (
         223,
         risk=Risk.ERRORS,
         owasp="SAS-10",
+    ),
+    _rule(
+        "KN-008",
+        "Events of Kafka without encryption",
+        _S.MEDIUM,
+        "Anybody on the network path can read the events and the password, and add events.",
+        "Set net.tls.enable: true, with the certificate of the server's authority.",
+        _unencrypted,
+        _from_kafka("  net: {tls: {enable: false}}\n"),
+        _from_kafka("  net: {tls: {enable: true}}\n"),
+        319,
+        owasp="SAS-03",
+        attack="T1040",
     ),
 )

@@ -90,16 +90,18 @@ def _milder(check: Check) -> Check:
     return milder
 
 
-def _signed(subject: Subject) -> Iterator[Hit]:
-    """Find keys of tokens by lines, where the syntax has not shown them (JS-018)."""
-    known = {
-        (each.place.file, each.place.line)
-        for name in ("session key", "stand-in key")
-        for each in seen_at(name)(subject)
-    }
-    for each in _look(_SIGNED, "tokens are signed with a key that is in the code")(subject):
-        if (each.place.file, each.place.line) not in known:
-            yield each
+def _where_not(by_lines: Check, *names: str) -> Check:
+    """Return a check by lines, of those where the syntax has not shown it already."""
+
+    def check(subject: Subject) -> Iterator[Hit]:
+        known = {
+            (each.place.file, each.place.line) for name in names for each in seen_at(name)(subject)
+        }
+        for each in by_lines(subject):
+            if (each.place.file, each.place.line) not in known:
+                yield each
+
+    return check
 
 
 _SIGNED = re.compile(r"jwt\.(?:sign|verify)\([^\n,]{1,200},\s{0,3}[\"'][^\"'\n]{3,100}[\"']")
@@ -313,11 +315,17 @@ RULES = (
         _L.MEDIUM,
         "After a few outputs of Math.random, later ones can be computed.",
         "Use crypto.randomBytes or crypto.randomUUID.",
-        _look(
-            re.compile(
-                r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\("
+        _either(
+            seen_at("guessable"),
+            _where_not(
+                _look(
+                    re.compile(
+                        r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\("
+                    ),
+                    "it is made from numbers that can be guessed",
+                ),
+                "guessable",
             ),
-            "it is made from numbers that can be guessed",
         ),
         _handler("const token = Math.random().toString(36)"),
         _handler("const token = crypto.randomUUID()"),
@@ -345,11 +353,17 @@ RULES = (
         _L.MEDIUM,
         "An attacker's page can read the answers with the rights of whoever opens the page.",
         "Name the origin, or do not allow credentials.",
-        _look(
-            re.compile(
-                r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
+        _either(
+            seen_at("open answers"),
+            _where_not(
+                _look(
+                    re.compile(
+                        r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
+                    ),
+                    "pages of any site may read it with cookies",
+                ),
+                "open answers",
             ),
-            "pages of any site may read it with cookies",
         ),
         _handler(
             "return { headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': true } }"
@@ -384,7 +398,10 @@ RULES = (
         _L.HIGH,
         "Whoever reads the code can sign tokens for any user.",
         "Read the key from a secret.",
-        _signed,
+        _where_not(
+            _look(_SIGNED, "tokens are signed with a key that is in the code"),
+            *("session key", "stand-in key"),
+        ),
         _handler("return jwt.sign({ sub: 'me' }, 'hunter2-key')"),
         _handler("return jwt.sign({ sub: 'me' }, process.env.KEY)"),
         "T1552.001",
@@ -486,7 +503,7 @@ RULES = (
         _L.HIGH,
         "Whoever reads the code can log in.",
         "Replace it now: it is in every clone and in the history. Read the new one from a secret.",
-        seen_at("written password"),
+        _either(seen_at("written password"), _milder(seen_at("fallback password"))),
         "const mysql = require('mysql2')\n"
         "const db = mysql.createPool({ host: 'db.shop.internal', password: 'k9Tq2wLm8z' })\n"
         + _handler("return db.query('SELECT 1')"),
@@ -509,5 +526,23 @@ RULES = (
         "const amqp = require('amqplib');\nexports.handler = async () => amqp.connect('amqp://mq.partner.com');",
         "const amqp = require('amqplib');\nexports.handler = async () => amqp.connect('amqps://mq.partner.com');",
         "T1040",
+    ),
+    _rule(
+        "JS-023",
+        "Cookies of sessions without protection",
+        Risk.RESPONSIBILITY,
+        "SAS-02",
+        614,
+        Severity.MEDIUM,
+        "Without Secure a browser sends them in clear text, too; without HttpOnly a script of a "
+        "page can read them.",
+        "Set secure: true and httpOnly: true.",
+        seen_at("cookies"),
+        "const app = require('express')()\n"
+        "app.get('/', (req, res) => res.cookie('session', req.key).end())",
+        "const app = require('express')()\n"
+        "app.get('/', (req, res) =>\n"
+        "  res.cookie('session', req.key, { secure: true, httpOnly: true }).end())",
+        "T1539",
     ),
 )

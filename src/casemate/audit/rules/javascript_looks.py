@@ -46,7 +46,7 @@ _TRACING = ("includeStacktraceInErrorResponses", "debug")
 _OWN = ("127.0.0.1", "localhost", "::1")
 _PAGES = ("errorhandler", "koa-error", "fastify-error-page", "youch", "better-error-handler")
 _GRAPHS = re.compile(r"Apollo|[gG]raphql|mercurius|[yY]oga")
-_SESSIONS = re.compile(
+SESSIONS = re.compile(
     r"^(?:express-session|cookie-session|koa-session|iron-session|client-sessions"
     r"|@fastify/(?:secure-session|session|jwt|cookie)|fastify-jwt|express-jwt|cookie-parser)\b"
 )
@@ -201,7 +201,7 @@ _MAX_OWN = 12
 def _own_value(file: ScriptFile, node: Node) -> Node | None:
     """Return a value, or the one that a name stands for everywhere in the file."""
     taken = node.kind == "identifier" and any(node.text in names for _, names in file.functions)
-    return None if taken else _value_of(file, node)
+    return None if taken else value_of(file, node)
 
 
 def _is_own_program(file: ScriptFile, node: Node, depth: int = 0) -> bool:
@@ -353,7 +353,7 @@ def session_key(file: ScriptFile) -> Found:
         made, options = name, arguments
         if name.endswith((".register", ".use")) and arguments:
             made, options = file.name(arguments[0]), arguments[1:]
-        if _SESSIONS.match(made):
+        if SESSIONS.match(made):
             kept = [property_of(each, "secret", "keys", "password", "key") for each in options]
             kept += options[:1] if made.startswith(("cookie-parser", "@fastify/cookie")) else []
             if any(_written(each) for each in kept):
@@ -377,7 +377,7 @@ def fallback_key(file: ScriptFile) -> Found:
     """Find keys in the code that sign tokens where a variable of the environment is not set."""
     for call, name, arguments in file.calls:
         if name in _SIGNING and len(arguments) > 1:
-            key = _value_of(file, arguments[1])
+            key = value_of(file, arguments[1])
             if key is not None and key.marks[-1:] in (("||",), ("??",)):
                 left, right = key.get("left"), key.get("right")
                 set_ = left is not None and file.name(left).startswith("process.env")
@@ -408,10 +408,10 @@ def _signs(text: str | None) -> bool:
 
 def _text_in(file: ScriptFile, node: Node) -> str | None:
     """Return a text, or the one that a name stands for which the file gives once."""
-    return text_of(_value_of(file, node))
+    return text_of(value_of(file, node))
 
 
-def _value_of(file: ScriptFile, node: Node) -> Node | None:
+def value_of(file: ScriptFile, node: Node) -> Node | None:
     """Return a value, or the one that a name stands for which the file gives once."""
     if node.kind != "identifier":
         return node

@@ -31,6 +31,7 @@ from casemate.audit.rules.javascript_answers import told_errors, told_traces
 from casemate.audit.rules.javascript_between import BETWEEN
 from casemate.audit.rules.javascript_connections import plain_connections
 from casemate.audit.rules.javascript_looks import LOOKS as SINGLE
+from casemate.audit.rules.javascript_web import LOOKS as WEB
 
 SUFFIXES = tuple(f".{each}" for each in ENDINGS)
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -42,6 +43,7 @@ MAX_LOOKED = 20.0
 """Seconds of processor time in which syntax is looked at for rules."""
 LOOKS = {
     **SINGLE,
+    **WEB,
     "told errors": told_errors,
     "told traces": told_traces,
     "plain connections": plain_connections,

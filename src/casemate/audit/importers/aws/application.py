@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 
 from casemate.audit.importers.aws.apis import implicit_apis
 from casemate.audit.importers.aws.assets import assets_of
-from casemate.audit.importers.aws.functions import PLAIN, SAM, Roles, function_of
+from casemate.audit.importers.aws.functions import PLAIN, ROLE, SAM, Roles, function_of
+from casemate.audit.importers.aws.permissions import sam_policies, statements_of
 from casemate.audit.importers.aws.references import References
 from casemate.audit.importers.aws.resource import OPTIONAL, Resource, referred, text
 from casemate.audit.importers.aws.template import Parameter
 from casemate.audit.importers.aws.triggers import Triggers
 from casemate.audit.importers.code_files import CodeFiles
 from casemate.audit.limits import MAX_NOTES
-from casemate.audit.model import Application, Place, Platform, Unresolved, Variable
+from casemate.audit.model import Application, Place, Platform, Statement, Unresolved, Variable
 from casemate.audit.notes import Notes
 from casemate.audit.workspace import Workspace
 
@@ -57,10 +58,32 @@ def application_of(
         settings={
             "parameters": tuple(parameters),
             "optional": frozenset(n for n, each in named.items() if OPTIONAL in each.attributes),
+            "workflows": tuple(_workflows(named, roles, notes)),
             "resources": tuple((each.name, each.type, each.place) for each in named.values()),
         },
         unresolved=tuple(dict.fromkeys((*unresolved, *notes))),
     )
+
+
+_RUN_BY = (
+    *("service:states.amazonaws.com", "service:pipes.amazonaws.com"),
+    *("service:scheduler.amazonaws.com", "service:events.amazonaws.com"),
+)
+"""Who becomes the roles of workflows, pipes, schedules and rules."""
+
+
+def _workflows(
+    named: dict[str, Resource], roles: Roles, notes: Notes
+) -> Iterator[tuple[str, tuple[Statement, ...]]]:
+    """Yield what workflows and their like may do: by their roles, or by policies of their own."""
+    for each in named.values():
+        if each.type == ROLE:
+            trust = statements_of(each.get("AssumeRolePolicyDocument"), each.place, "trust", notes)
+            if any(who.lower() in _RUN_BY for one in trust for who in one.principals):
+                yield each.name, roles.statements(each.name)
+        elif each.type == "AWS::Serverless::StateMachine" and each.get("Policies"):
+            where = each.where("Policies")
+            yield each.name, tuple(sam_policies(each.get("Policies"), where, notes, named))
 
 
 def _log_groups(resources: list[Resource], references: References) -> dict[str, Resource]:
