@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from casemate.audit.flow import texts
+from casemate.audit.flow import names, texts
 from casemate.audit.flow.library import sources
 from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.ports import Arguments, Reader
@@ -29,6 +29,7 @@ from casemate.audit.flow.values import (
     Value,
     few,
     join,
+    known_text,
     options,
     shallow,
 )
@@ -48,7 +49,8 @@ def _item(reader: Reader, value: Value, key: Value, state: State, node: ast.AST)
         return join(*(_item(reader, value, each, state, node) for each in key.options))
     number = key.value if isinstance(key, Const) and isinstance(key.value, int) else None
     if isinstance(value, Unknown):
-        return part(reader, value, key, state, node)
+        kept = names.kept_item(value, known, state) if (known := known_text(key)) else None
+        return part(reader, value, key, state, node) if kept is None else kept
     if isinstance(value, Tup):
         if number is not None and -len(value.items) <= number < len(value.items):
             return value.items[number]
@@ -113,6 +115,8 @@ def set_item(
     value = state.baked(value)
     several = isinstance(owner, Union)
     for option in options(owner):
+        if isinstance(option, Unknown) and (known := known_text(key)):
+            names.keep_item(option, known, value, state)
         if not isinstance(option, Ref):
             continue
         thing = state.things.get(option.number)

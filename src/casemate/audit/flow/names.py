@@ -142,7 +142,7 @@ def attribute(reader: Reader, value: Value, name: str, state: State, node: ast.A
 
 _KEPT = -1
 """The scope of what code sets on things of libraries: `flask.g.user = ...`."""
-_OF_REQUESTS = "request."
+_REQUEST, _OF_REQUESTS = "request", "request."
 
 
 def carried(state: State) -> dict[str, Value]:
@@ -173,6 +173,17 @@ def _keep(owner: External | Unknown, name: str, value: Value, state: State) -> N
     scope = scope_of(_KEPT, state) or Scope({})
     if label and len(scope.names) < MAX_ITEMS:
         state.things[_KEPT] = replace(scope, names={**scope.names, label: value})
+
+
+def keep_item(owner: Unknown, key: str, value: Value, state: State) -> None:
+    """Keep what code sets on a request by a name: `request["user"] = ...` of aiohttp."""
+    if owner.type == _REQUEST:
+        _keep(owner, f"[{key}]", value, state)
+
+
+def kept_item(owner: Unknown, key: str, state: State) -> Value | None:
+    """Return what code has set on a request by a name, None if nothing."""
+    return _kept(owner, f"[{key}]", state) if owner.type == _REQUEST else None
 
 
 def _kept(owner: External | Unknown, name: str, state: State) -> Value | None:

@@ -373,11 +373,20 @@ def _pairs(reader: Reader, receiver: Unknown, state: State, node: ast.AST) -> Va
     return reader.new(Sequence(None, Tup((key, value))), state)
 
 
+_RUNNING = frozenset(
+    (
+        *("execute", "executemany", "executescript", "raw", "query", "fetch", "fetchrow"),
+        *("fetchval", "fetch_all", "fetch_one"),
+    )
+)
+"""Methods that run a statement, whatever library they are of."""
+
+
 def guessed(reader: Reader, name: str, given: Arguments, state: State, node: ast.AST) -> None:
     """Look at a method that is called as a sink is, of an object that is not known."""
     first = given.get(0)
     name = name.rpartition(".")[2]
-    if first is None or name not in ("execute", "executemany", "executescript", "raw", "query"):
+    if first is None or name not in _RUNNING:
         return
     owner = (
         node.func.value

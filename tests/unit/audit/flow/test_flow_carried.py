@@ -81,3 +81,41 @@ def test_what_a_middleware_of_another_file_sets(code, put, what, found) -> None:
         "core/middleware.py": code.replace("SET", put),
     }
     assert [e.weakness for e in analyse(files, discover(files)).flows] == ["command"] * found
+
+
+_AIOHTTP = """import os
+from aiohttp import web
+routes = web.RouteTableDef()
+@web.middleware
+async def before(request, handler):
+    t = request.headers["x-t"]
+    SET
+    return await handler(request)
+@routes.get("/a")
+async def a(request):
+    await request.app["pool"].fetch(f"SELECT {WHAT}")
+app = web.Application(middlewares=[before])
+app.add_routes(routes)
+"""
+
+
+@pytest.mark.parametrize(
+    ("put", "what", "found"),
+    [
+        ("request['tenant'] = t", "request['tenant']", 1),
+        ("request['tenant'] = int(t)", "request['tenant']", 0),
+        ("request['tenant'] = 'x'", "request['tenant']", 0),
+        ("request['tenant'] = t", "request['other']", 0),
+        ("request.app['tenant'] = t", "request['tenant']", 0),
+        ("pass", "request.query['a']", 1),
+    ],
+)
+def test_what_a_middleware_of_aiohttp_sets_by_a_name(put: str, what: str, found: int) -> None:
+    code = _AIOHTTP.replace("SET", put).replace("WHAT", what)
+    flows = analyse({"app.py": code}, discover({"app.py": code})).flows
+    assert [each.weakness for each in flows] == ["sql"] * found
+
+
+def test_what_only_fetches_is_no_statement() -> None:
+    code = _AIOHTTP.replace("SET", "pass").replace("SELECT {WHAT}", "/a/{request.query['a']}")
+    assert analyse({"app.py": code}, discover({"app.py": code})).flows == ()

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 FOUND: dict[str, tuple[str, ...]] = {
+    "open answers": (
+        "const cors = require('cors'); app.use(cors({ origin: true, credentials: true }))",
+        "res.set('Access-Control-Allow-Origin', '*'); res.set('Access-Control-Allow-Credentials', 'true')",
+    ),
+    "cookies": (
+        "res.cookie('session', key)",
+        "res.cookie('session', key, { secure: false, httpOnly: true })",
+    ),
+    "guessable": (
+        "function makeToken() { return Math.random() }",
+        "const apiKey = () => Math.random().toString(36)",
+    ),
+    "fallback password": ("connect({ password: process.env.PASS ?? 'k9Tq2wLm8z' })",),
     "told errors": (
         "try { a() } catch (e) { return { statusCode: 500, body: e.message } }",
         "try { a() } catch (e) { return { statusCode: 500,\n  body: JSON.stringify({\n error: e.message }) } }",
@@ -148,6 +161,19 @@ FOUND: dict[str, tuple[str, ...]] = {
 }
 
 PASSED: dict[str, tuple[str, ...]] = {
+    "open answers": (
+        "const cors = require('cors'); app.use(cors({ origin: true }))",
+        "res.set('Access-Control-Allow-Origin', '*')",
+    ),
+    "cookies": (
+        "res.cookie('session', key, { secure: true, httpOnly: true })",
+        "res.cookie('theme', 'dark')",
+    ),
+    "guessable": (
+        "function pick() { return Math.random() }",
+        "function makeToken() { return crypto.randomUUID() }",
+    ),
+    "fallback password": ("connect({ password: process.env.PASS ?? 'postgres' })",),
     "told errors": (
         "try { a() } catch (e) { console.error(e.message); return { statusCode: 500, body: 'no' } }",
         "try { a() } catch (e) { return console.error(e.message) }",
