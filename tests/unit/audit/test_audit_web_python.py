@@ -53,6 +53,34 @@ def test_settings_of_django(rule: str, settings: str, found: int) -> None:
     assert told(files(shop__settings__development=text), rule) == 0
 
 
+@pytest.mark.parametrize(
+    ("rule", "base"),
+    [
+        ("PY-024", "SECRET_KEY = 'for-my-machine'"),
+        ("PY-024", "SECRET_KEY = os.environ.get('KEY', 'for-my-machine')"),
+        ("PY-031", "SESSION_COOKIE_SECURE = False"),
+        ("PY-033", "ALLOWED_HOSTS = ['*']"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "begins", "found"),
+    [
+        ("production", "from .base import *", 0),
+        ("production", "from .other import *", 1),
+        ("development", "from .base import *", 1),
+    ],
+)
+def test_settings_that_another_file_replaces(
+    rule: str, base: str, name: str, begins: str, found: int
+) -> None:
+    setting = base.partition(" ")[0]
+    more = {
+        "shop__settings__base": f"import os\n\n{_DJANGO}{base}\n",
+        f"shop__settings__{name}": f"{begins}\n\n{setting} = read()\n",
+    }
+    assert told(files(**more), rule) == found
+
+
 _SESSIONS = "'django.contrib.sessions.middleware.SessionMiddleware'"
 _SIGNED_IN = "'django.contrib.auth.middleware.AuthenticationMiddleware'"
 _GUARD = "'django.middleware.csrf.CsrfViewMiddleware'"
@@ -78,10 +106,14 @@ _VIEW = "from django.views.decorators.csrf import csrf_exempt\n\n\n"
 @pytest.mark.parametrize(
     ("view", "found"),
     [
-        ("@csrf_exempt\ndef a(request):\n    save(request.POST['a'])\n", 1),
+        ("@csrf_exempt\n@login_required\ndef a(request):\n    save(request.POST['a'])\n", 1),
+        ("@csrf_exempt\ndef a(request):\n    save(request.user, request.POST['a'])\n", 1),
+        ("@csrf_exempt\ndef a(request):\n    save(request.POST['a'])\n", 0),
+        ("@csrf_exempt\ndef a(request, code):\n    Item.objects.create(name='a')\n", 0),
+        ("@csrf_exempt\n@authorize\ndef a(request):\n    Item.objects.create(name='a')\n", 0),
         ("@csrf_exempt\ndef a(request):\n    Item.objects.create(name='a')\n", 1),
         ("@method_decorator(csrf_exempt, name='dispatch')\nclass A(View):\n"
-         "    def post(self, request):\n        keep(request.body)\n", 1),
+         "    def post(self, request):\n        keep(request.user, request.body)\n", 1),
         ("def a(request):\n    save(request.POST['a'])\n", 0),
         ("@csrf_exempt\ndef a(request):\n    return render(request, 'a.html')\n", 0),
         ("@csrf_exempt\n@require_GET\ndef a(request):\n    Item.objects.create(name='a')\n", 0),

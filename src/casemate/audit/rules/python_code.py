@@ -47,14 +47,15 @@ from casemate.audit.rules.python_disclosures import (
     tellers,
 )
 from casemate.audit.rules.python_settings import fallback_key, secret_key
+from casemate.audit.rules.replaced_settings import unless_replaced
 
 
 def _with_fallbacks(check: Check) -> Check:
     """Look as well for keys that sign only where the environment has none: these are milder."""
 
     def found(subject: Subject) -> Iterator[Hit]:
-        yield from check(subject)
-        for each in look_at(fallback_key)(subject):
+        yield from unless_replaced(check)(subject)
+        for each in unless_replaced(look_at(fallback_key))(subject):
             yield msgspec.structs.replace(each, severity=Severity.MEDIUM)
 
     return found

@@ -230,7 +230,14 @@ def unguarded(file: PythonFile) -> Found:
 _CHANGING = frozenset(
     ("save", "delete", "create", "update", "bulk_create", "get_or_create", "update_or_create")
 )
+_WHO = re.compile(
+    r"\brequest\.(?:user|session|COOKIES)\b|login_required|permission_required"
+    r"|user_passes_test|LoginRequired|PermissionRequired|\blogin\(request"
+)
+"""How a view knows who sends a request, by the cookies that a browser sends by itself."""
 _SENT = frozenset(("POST", "FILES", "body", "data"))
+_OF_VIEWS = re.compile(r"csrf_exempt|require_|never_cache|transaction\.atomic")
+_SECRET_PLACES = re.compile(r"code|uuid|token|key|secret", re.I)
 _PROVING = re.compile(
     r"signature|signed|verif|hmac|compare_digest|construct_event|authoriz|api_?key|bearer|jwt"
     r"|x_hub|webhook_secret|check_token|token_required|basic_?auth|permission_classes",
@@ -256,8 +263,23 @@ def exempted(file: PythonFile) -> Found:
             reads = any(_READING.match(each) and "POST" not in each for each in given)
             if exempt is None or reads or _PROVING.search(" ".join(given)):
                 continue
-            if _changes(node) and not _PROVING.search(_own_text(file, node, functions)):
+            text = _own_text(file, node, functions)
+            if not _PROVING.search(text) and _is_at_stake(node, given, text):
                 yield node.decorator_list[exempt], "pages of other sites can send this request"
+
+
+def _is_at_stake(node: ast.stmt, given: list[str], text: str) -> bool:
+    """Tell whether a view does for who is signed in what a page asks for, or may do so.
+
+    Where it asks for nobody, something before it may have: then it has to change something itself,
+    and to be named by no secret.
+    """
+    if _WHO.search(text) or _WHO.search(" ".join(given)):
+        return _changes(node, taken=True)
+    arguments = [each.arg for each in walk(node) if isinstance(each, ast.arg)]
+    secret = any(_SECRET_PLACES.search(each) for each in arguments)
+    others = any(not _OF_VIEWS.search(each) for each in given)
+    return not secret and not others and _changes(node, taken=False)
 
 
 _MAX_CALLED = 40
@@ -277,11 +299,11 @@ def _is_plain_call(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
-def _changes(node: ast.AST) -> bool:
-    """Tell whether a view changes something, by what it takes and what it calls."""
+def _changes(node: ast.AST, *, taken: bool) -> bool:
+    """Tell whether a view changes something, by what it calls; `taken`: or by what it takes."""
     for each in walk(node):
         of = each.value if isinstance(each, ast.Attribute) and each.attr in _SENT else None
-        if getattr(of, "id", getattr(of, "attr", "")) == "request":
+        if taken and getattr(of, "id", getattr(of, "attr", "")) == "request":
             return True
         if isinstance(each, ast.Call) and getattr(each.func, "attr", "") in _CHANGING:
             return True

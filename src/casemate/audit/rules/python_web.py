@@ -10,6 +10,7 @@ from casemate.audit.rules.examples import python
 from casemate.audit.rules.looks import look_at
 from casemate.audit.rules.python_cookies import cookies
 from casemate.audit.rules.python_settings import Found, any_host, exempted, unguarded
+from casemate.audit.rules.replaced_settings import unless_replaced
 
 _rule = CodeEntries(look_at, python)
 _SETTINGS = "ROOT_URLCONF = 'shop.urls'\n"
@@ -40,6 +41,7 @@ RULES = (
         "def enter(response, key):\n"
         "    response.set_cookie('session', key, secure=True, httponly=True)",
         "T1539",
+        over=unless_replaced,
     ),
     _rule(
         "PY-032",
@@ -68,5 +70,6 @@ RULES = (
         any_host,
         _SETTINGS + "ALLOWED_HOSTS = ['*']",
         _SETTINGS + "ALLOWED_HOSTS = ['shop.example']",
+        over=unless_replaced,
     ),
 )
