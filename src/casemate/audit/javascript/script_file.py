@@ -79,6 +79,25 @@ class ScriptFile:
         """Each function and the names of its parameters; those without have an empty one."""
         return [(node, parameters(node)) for kind in FUNCTIONS for node in self.kinds[kind]]
 
+    @cached_property
+    def constants(self) -> dict[str, Node | None]:
+        """What names stand for that the file gives once, and changes nowhere."""
+        found: dict[str, list[Node | None]] = {}
+        for each in self.kinds["variable_declarator"]:
+            own = each.get("name")
+            if own is not None and own.text:
+                found.setdefault(own.text, []).append(each.get("value"))
+        for each in self.kinds["assignment_expression"]:
+            left = each.get("left")
+            if left is not None and left.text:
+                found.pop(left.text, None)
+        return {name: given[0] for name, given in found.items() if len(given) == 1}
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """The names of all parameters."""
+        return frozenset(name for _, names in self.functions for name in names)
+
     def name(self, node: Node | None) -> str:
         """Return the dotted name of a value, with imports followed: `child_process.exec`.
 

@@ -200,7 +200,7 @@ _MAX_OWN = 12
 
 def _own_value(file: ScriptFile, node: Node) -> Node | None:
     """Return a value, or the one that a name stands for everywhere in the file."""
-    taken = node.kind == "identifier" and any(node.text in names for _, names in file.functions)
+    taken = node.kind == "identifier" and node.text in file.taken
     return None if taken else value_of(file, node)
 
 
@@ -415,16 +415,7 @@ def value_of(file: ScriptFile, node: Node) -> Node | None:
     """Return a value, or the one that a name stands for which the file gives once."""
     if node.kind != "identifier":
         return node
-    given = [
-        each
-        for each in file.kinds["variable_declarator"]
-        if (name := each.get("name")) is not None and name.text == node.text
-    ]
-    changed = any(
-        (left := each.get("left")) is not None and left.text == node.text
-        for each in file.kinds["assignment_expression"]
-    )
-    return given[0].get("value") if len(given) == 1 and not changed else None
+    return file.constants.get(node.text)
 
 
 def _written(node: Node | None) -> bool:
