@@ -30,6 +30,7 @@ from casemate.audit.flow.values import (
     known_text,
     options,
 )
+from casemate.audit.syntax import walk
 
 
 def analyse(
@@ -85,6 +86,14 @@ def _by_path(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     return out
 
 
+def _adds_context(file: File) -> bool:
+    """Tell whether a handler tells the routes of its application something: it is read first."""
+    return any(
+        isinstance(each, ast.Attribute) and each.attr == "append_context"
+        for each in walk(file.tree)
+    )
+
+
 class _Run:
     """Reads one file and its entries."""
 
@@ -98,6 +107,7 @@ class _Run:
         self._limits = limits
         self._reader = CodeReader(files, report, limits)
         self._until = time.thread_time() + limits.file_seconds
+        self._adds = False
         self._done: set[tuple[object, ...]] = set()
         self._routes: set[tuple[str, str]] = set()
         """Entries that frameworks call, by path and name, once they are read."""
@@ -115,9 +125,14 @@ class _Run:
             # What was read until then is there still.
             reader.frame = Frame("", "", 0, "")
         shared = State(state.things.settled(), {})
-        self._pending(shared)
+        self._adds = _adds_context(file)
+        if self._adds:
+            entries = sorted(entries, key=lambda each: each.shape != "lambda")
+        else:
+            self._pending(shared)
         for entry in entries:
             self._entry(file, entry, shared.copy())
+        self._pending(shared)
 
     def _guarded(self, file: File, read: object) -> bool:
         """Read something within bounds; what stops it is told."""
@@ -222,7 +237,7 @@ class _Run:
             names.carry(self._carried, state)
             given = frameworks.arguments(reader, pending, function, bound, state)
             value = reader.call(inner, given, state, function.node)
-            if pending.is_middleware:
+            if pending.is_middleware or self._adds:
                 self._carried.update(names.carried(state))
             self._answered(pending, value, state, function.node)
 

@@ -175,15 +175,26 @@ def _keep(owner: External | Unknown, name: str, value: Value, state: State) -> N
         state.things[_KEPT] = replace(scope, names={**scope.names, label: value})
 
 
+_CONTEXTS = "aws_lambda_powertools."
+
+
 def keep_item(owner: Unknown, key: str, value: Value, state: State) -> None:
-    """Keep what code sets on a request by a name: `request["user"] = ...` of aiohttp."""
-    if owner.type == _REQUEST:
-        _keep(owner, f"[{key}]", value, state)
+    """Keep what code sets on a request by a name: `request["user"] = ...` of aiohttp.
+
+    `append_context(user=...)` of Powertools is read by `app.context["user"]`.
+    """
+    if _holds(owner):
+        _keep(Unknown(CLEAN, _REQUEST), f"[{key}]", value, state)
 
 
 def kept_item(owner: Unknown, key: str, state: State) -> Value | None:
     """Return what code has set on a request by a name, None if nothing."""
-    return _kept(owner, f"[{key}]", state) if owner.type == _REQUEST else None
+    return _kept(Unknown(CLEAN, _REQUEST), f"[{key}]", state) if _holds(owner) else None
+
+
+def _holds(owner: Unknown) -> bool:
+    powertools = owner.type.startswith(_CONTEXTS) and owner.type.endswith(").context")
+    return owner.type == _REQUEST or powertools
 
 
 def _kept(owner: External | Unknown, name: str, state: State) -> Value | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from casemate.audit.flow import checks, definitions, formats, frameworks, texts
+from casemate.audit.flow import checks, definitions, formats, frameworks, names, texts
 from casemate.audit.flow.library import (
     clean,
     contexts,
@@ -157,6 +157,10 @@ def checked(
     receiver: Value | None = None,
 ) -> bool:
     """Tell of outside data in arguments of a sink; return whether it is one."""
+    if name.endswith(").append_context"):  # of an application of Powertools
+        for key, each in given.named.items():
+            context = Unknown(CLEAN, name.replace("append_context", "context"))
+            names.keep_item(context, key, state.baked(each), state)
     found = special.check(reader, name, given, state, node, receiver)
     if found is not None:
         return found
@@ -278,6 +282,10 @@ def of_unknown(
     node: ast.AST,
 ) -> Value:
     """Return what a method gives of something that is not known."""
+    key = known_text(given.places[0]) if name == "get" and given.places else None
+    kept = names.kept_item(receiver, key, state) if key is not None else None
+    if kept is not None:
+        return kept
     request = sources.of_request(reader, receiver, name, node)
     if request is not None:
         return asked(reader, request, given, state, node)

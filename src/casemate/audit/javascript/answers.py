@@ -130,7 +130,14 @@ def returned(reader: Reader, value: Value, state: State, node: Node) -> None:
             finally:
                 reader.frame.file = outer
         elif isinstance(thing, Instance) and thing.type == "Response()":
-            _response(reader, thing, state, node)
+            told = getattr(thing.attributes.get("=1"), "number", 0)
+            file, place = reader.made.get(told, ("", node))
+            outer = reader.frame.file
+            reader.frame.file = file or outer
+            try:
+                _response(reader, thing, state, place)
+            finally:
+                reader.frame.file = outer
 
 
 def _answer(reader: Reader, answer: Mapping, state: State, node: Node) -> None:

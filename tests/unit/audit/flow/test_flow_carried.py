@@ -105,6 +105,7 @@ app.add_routes(routes)
         ("request['tenant'] = t", "request['tenant']", 1),
         ("request['tenant'] = int(t)", "request['tenant']", 0),
         ("request['tenant'] = 'x'", "request['tenant']", 0),
+        ("request['tenant'] = t", "request.get('tenant')", 1),
         ("request['tenant'] = t", "request['other']", 0),
         ("request.app['tenant'] = t", "request['tenant']", 0),
         ("pass", "request.query['a']", 1),
@@ -119,3 +120,33 @@ def test_what_a_middleware_of_aiohttp_sets_by_a_name(put: str, what: str, found:
 def test_what_only_fetches_is_no_statement() -> None:
     code = _AIOHTTP.replace("SET", "pass").replace("SELECT {WHAT}", "/a/{request.query['a']}")
     assert analyse({"app.py": code}, discover({"app.py": code})).flows == ()
+
+
+_POWERTOOLS = """import os
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+app = APIGatewayRestResolver()
+@app.get("/a")
+def a():
+    os.system(f"ls {WHAT}")
+def handler(event, context):
+    w = event["queryStringParameters"]["w"]
+    app.append_context(SET)
+    return app.resolve(event, context)
+"""
+
+
+@pytest.mark.parametrize(
+    ("put", "what", "found"),
+    [
+        ("word=w", "app.context['word']", 1),
+        ("word=w", "app.context.get('word')", 1),
+        ("word=w", "app.context['other']", 0),
+        ("word=int(w)", "app.context['word']", 0),
+        ("word='x'", "app.context['word']", 0),
+        ("", "app.context['word']", 0),
+    ],
+)
+def test_what_a_handler_of_powertools_tells_its_routes(put: str, what: str, found: int) -> None:
+    code = _POWERTOOLS.replace("SET", put).replace("WHAT", what)
+    flows = analyse({"app.py": code}, discover({"app.py": code})).flows
+    assert [each.weakness for each in flows] == ["command"] * found
