@@ -6,7 +6,9 @@ import time
 import zlib
 
 import pytest
+from tests.unit.audit.test_audit_ordinary import told
 
+from casemate.audit.rules.examples import service
 from casemate.audit.rules.secret_search import secrets_in
 
 
@@ -113,3 +115,28 @@ def test_hostile_texts_take_time_in_proportion(unit: str) -> None:
 
     spent(10_000)
     assert spent(400_000) < max(20 * spent(40_000), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("db:\n  password: k9Tq2wLm8zXr\n", 1),
+        ("auth:\n  rootPassword: k9Tq2wLm8zXr # of the first day\n", 1),
+        ("apiToken: kV9mQ2xT7pLw4ZrN8sYb\n", 1),
+        ("db:\n  password: changeme-please\n", 0),
+        ("db:\n  passwordSecretName: app-db-7f9c2k\n", 0),
+        ("db:\n  existingSecret: app-db-7f9c2k\n", 0),
+        ("db:\n  password: ${DB_PASSWORD_9f2k}\n", 0),
+        ("db:\n  password:\n    secretKeyRef: {name: a, key: k9Tq2wLm8zXr}\n", 0),
+        ("db:\n  password: *anchor9f2kQw\n", 0),
+    ],
+)
+def test_values_of_a_chart_stand_without_quotes(text: str, found: int) -> None:
+    assert len(list(secrets_in(text, values=True))) == found
+    assert len(list(secrets_in(text))) == 0
+
+
+def test_only_values_of_charts_are_read_so() -> None:
+    text = "db:\n  password: k9Tq2wLm8zXr\n"
+    for name, found in (("values.yaml", 1), ("chart/values-prod.yml", 1), ("compose.yaml", 0)):
+        assert told({**service(), name: text}, "SEC-004") == found, name

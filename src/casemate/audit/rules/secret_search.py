@@ -47,7 +47,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(
-    r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key"
+    r"(?i:passwo?r?d|pwd|secret|api_?key|api_?token|auth_?token|access_?token|private_?key"
     r"|(?<=[a-z0-9]_)pass(?![a-z]))"
 )
 _BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}\Z")
@@ -60,6 +60,10 @@ _AFTER = re.compile(
 _AFTER_PLAIN = re.compile(
     r"(?P<rest>[A-Za-z0-9_]{0,20})=(?P<value>[^\"'`\s\\]{8,200})[ \t]{0,20}(?:\r?\n|\Z)"
 )
+_AFTER_KEY = re.compile(
+    r"[\"']?:[ \t]{1,20}(?P<value>[^\"'`\s\\#&*!|>{}\[\]$][^\"'`\s\\]{7,199})[ \t]{0,20}(?:\r?\n|\Z|#)"
+)
+"""A value of YAML without quotes, behind a name that ends with what tells."""
 _WORDS = re.compile(r"[/.]?[A-Za-z]++[0-9]{0,3}(?:[ _./:@-]{1,3}[A-Za-z]++[0-9]{0,3})*+")
 """Words, paths and names, with numbers behind them."""
 _MIN_BITS = 3.2
@@ -85,11 +89,13 @@ def secrets_in(
     *,
     named: bool = True,
     plain: bool = False,
+    values: bool = False,
     more: Callable[[], None] = lambda: None,
 ) -> Iterator[Secret]:
     """Yield the secrets in a text, in one pass for each shape; call `more` if it ends before.
 
-    `plain`: of a file in which values stand without quotes, `DB_PASSWORD=...`.
+    `plain`: of a file in which values stand without quotes, `DB_PASSWORD=...`; `values`: of one in
+    YAML, `password: ...`.
     """
     lines = _Lines(text)
     count = 0
@@ -110,6 +116,8 @@ def secrets_in(
         match = _AFTER.match(text, word.end())
         if match is None and plain:
             match = _AFTER_PLAIN.match(text, word.end())
+        if match is None and values and word[0].lower() != "secret":
+            match = _AFTER_KEY.match(text, word.end())
         if match is None:
             continue
         start, value = match.start("value"), match["value"]
@@ -122,7 +130,7 @@ def secrets_in(
             more()
             return
         before = _BEFORE.search(text[max(0, word.start() - 40) : word.start()])
-        name = (before[0] if before else "") + word[0] + match["rest"]
+        name = (before[0] if before else "") + word[0] + (match.groupdict().get("rest") or "")
         what = f"a value of {name[:60]}"
         yield Secret(*lines.at(start), "named", what, False, digest_of(value))
 

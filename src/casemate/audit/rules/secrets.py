@@ -79,7 +79,13 @@ def found_in(subject: Subject, name: str, text: str) -> list[Secret]:
     named = not is_test(name) and not name.endswith((".txt", ".xml", ".json"))
     what = "more values look like secrets than are checked: the rest is not audited"
     more = partial(subject.workspace.note, name, what)
-    return list(secrets_in(text, named=named, plain=_is_plain(name), more=more))
+    values = _HELM.search(name) is not None
+    found = secrets_in(text, named=named, plain=_is_plain(name), values=values, more=more)
+    return list(found)
+
+
+_HELM = re.compile(r"(?:^|/)values[\w.-]{0,60}\.ya?ml$")
+"""Values of a chart, which become Secrets and ConfigMaps."""
 
 
 def _is_plain(name: str) -> bool:
