@@ -9,6 +9,7 @@ import msgspec
 
 from casemate.cli.errors import UsageError
 from casemate.cli.text import span
+from casemate.decoding import decodable
 from casemate.operations.declaration import Operation
 from casemate.operations.fields import HIGHEST
 from casemate.operations.form import Form
@@ -79,7 +80,7 @@ def require_within(form: Form, operation: Operation[Any]) -> None:
             continue
         value = getattr(operation, name)
         try:
-            msgspec.convert(value, field.type)
+            msgspec.convert(value, decodable(field.type))
         except msgspec.ValidationError as error:
             found = apart(field.type)
             where = option_of(name, found, required=field.required)
