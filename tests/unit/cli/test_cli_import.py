@@ -74,8 +74,8 @@ def test_the_page_tells_of_clients_where_there_are_calls_and_to_audit_after_them
 
 def test_commands_of_next_steps_are_code_and_nothing_else_is_markup() -> None:
     assert "Next: copy it with `casemate tables`\n" in page(next="copy it with `casemate tables`")
-    assert "Next: \\*a\\* \\`b\n" in page(next="*a* `b")
-    assert "Next: `*a*` \\<b\\>\n" in page(next="`*a*` <b>")
+    assert "Next: \\*a\\* 'b\n" in page(next="*a* `b")
+    assert "Next: `*a*` &lt;b&gt;\n" in page(next="`*a*` <b>")
 
 
 def test_what_is_printed_for_programs(cli, app: Path, home: Path) -> None:
