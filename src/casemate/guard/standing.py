@@ -32,6 +32,8 @@ MIN_KEPT, MAX_KEPT = 8, 16 * 1024
 _BACK, _LOOKED = ("standing", "back"), ("standing", "looked")
 _PUT_TOGETHER = frozenset((FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED))
 _OWN = os.path.dirname(__file__) + "/"
+_OF_PYTHON = os.path.dirname(os.__file__) + "/"
+"""The folder of the standard library."""
 _CALLS_OF_CODE = giver.__code__.co_filename
 """The module by which rewritten code makes its calls, and nobody else does."""
 
@@ -236,7 +238,8 @@ def wrap_after(owner: Any, name: str, after: After) -> None:
 def wrap_after_own(guard: Guard, module: ModuleType, name: str, after: After) -> None:
     """Do the same of a module's function for the calls that the function's own code makes itself.
 
-    Who asks is found out first, and in the fewest steps.
+    Who asks is found out first, and in the fewest steps: of a module of others, by the names that
+    its code has. To ask a frame for these raises no audit event, as to ask for its code does.
     """
     function = getattr(module, name)
     if getattr(function, "__casemate_followed__", False):
@@ -246,7 +249,11 @@ def wrap_after_own(guard: Guard, module: ModuleType, name: str, after: After) ->
     @functools.wraps(function)
     def followed(*arguments: Any, **named: Any) -> Any:
         result = function(*arguments, **named)
-        if frame_of(1).f_code.co_filename.startswith(guard.root):
+        frame = frame_of(1)
+        file = frame.f_globals.get("__file__")
+        if type(file) is str and file.startswith((guard.acts.deps, _OF_PYTHON)):
+            return result
+        if frame.f_code.co_filename.startswith(guard.root):
             after(arguments, named, result)
         return result
 
@@ -265,9 +272,13 @@ def wrap_direct(guard: Guard, owner: Any, name: str, before: Before, *through: s
         @functools.wraps(function)
         def now(*arguments: Any, **named: Any) -> Any:
             frame = frame_of(1)
-            file = frame.f_code.co_filename
+            names = frame.f_globals
+            file = names.get("__file__")
+            # By its names first, for which no audit event is raised, as for its code.
+            if type(file) is not str or not file.startswith((guard.acts.deps, _OF_PYTHON)):
+                file = frame.f_code.co_filename
             if file != _CALLS_OF_CODE and not file.startswith(guard.root):
-                package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+                package = str(names.get("__name__", "")).partition(".")[0]
                 near = package in through or file.startswith(_OWN)
                 if not (near and is_direct(guard, *through)):
                     return function(*arguments, **named)

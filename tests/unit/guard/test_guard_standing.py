@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
@@ -31,13 +33,20 @@ KINDS = {
     "codec": ("/usr/lib/codec/decoder.py", "codec.decoder"),
     "guard": (f"{_OWN}hooks.py", "casemate.guard.hooks"),
     "nameless": ("<string>", ""),
+    "package": ("/function/deps/web/client.py", "web.client"),
+    "python": (f"{os.path.dirname(os.__file__)}/urllib/request.py", "urllib.request"),
+    "own module": ("/function/code/late.py", "late"),
 }
 """Files and names of modules, by who the code in them is of."""
+HAVE_FILES = frozenset(("package", "python", "own module"))
+"""Those whose names have the file, as those of all modules that are imported."""
 
 
 def caller(kind: str, called: Callable[[], Any]) -> Callable[[], Any]:
     file, name = KINDS[kind]
     namespace: dict[str, Any] = {"__name__": name, "called": called}
+    if kind in HAVE_FILES:
+        namespace["__file__"] = file
     exec(compile("def call():\n    return called()", file, "exec"), namespace)
     made: Callable[[], Any] = namespace["call"]
     return made
@@ -103,7 +112,39 @@ def test_what_a_framework_asks_for_is_not_told() -> None:
         wrap_after_own(guard, codec, "read", lambda *given: told.append(given))
     for kind in KINDS:
         assert caller(kind, codec_read(codec))() == "read x"
-    assert told == [(("x",), {}, "read x")]
+    assert told == [(("x",), {}, "read x")] * 2, "of both of the function's own modules"
+
+
+def test_own_code_in_names_without_a_file_or_of_a_strange_one_is_told() -> None:
+    guard, told = Guard(ROOT), []
+    for file in (None, 1, b"/function/deps/lib.py", "code/own.py", "/function/deps", "/usr/lib"):
+        for wrapped in (wrap_after_own, wrap_direct):
+            codec: Any = module()
+            wrapped(guard, codec, "read", lambda *given: told.append(given))
+            names: dict[str, Any] = {"__name__": "own", "__file__": file, "read": codec.read}
+            exec(compile("read('x')", f"{ROOT}/own.py", "exec"), names)
+    assert len(told) == 12
+
+
+def test_a_framework_that_asks_raises_one_audit_event_not_two() -> None:
+    guard, events = Guard(ROOT), []
+    counted = [False]
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        if counted[0]:
+            events.append(event)
+
+    sys.addaudithook(count)  # stays until the process ends, and counts nothing then
+    for kind in ("package", "python"):
+        for wrapped in (wrap_after_own, wrap_direct):
+            codec = module()
+            wrapped(guard, codec, "read", lambda *_: None)
+            call = caller(kind, codec_read(codec))
+            events.clear()
+            counted[0] = True
+            call()
+            counted[0] = False
+            assert events == ["sys._getframe"], (kind, wrapped)
 
 
 @pytest.mark.parametrize(("source", "known"), [("io.StringIO()", True), ("string.io()", False)])
