@@ -34,6 +34,27 @@ def handler(event, context):
 GOES_ON = OWN.format(notes='re.sub(r"\\r?\\n", "\\n  ", event["v"].strip())')
 BEGINS = OWN.format(notes='event["v"].strip()')
 
+LOADED = """
+import textwrap, yaml
+LAYER = '''\\
+status: proposed
+published: false
+point:
+  title: "{{title}}"
+text: |
+{{text}}
+contact:
+  name: {{contact}}
+'''
+def handler(event, context):
+    text = textwrap.indent(event.get("text", "-"), "  ", lambda line: True)
+    contact = event.get("contact", "anonymous").strip()
+    title = event.get("title", "").replace(chr(92), chr(92) * 2).replace('"', chr(92) + '"')
+    source = LAYER.format(title=title, text=text, contact=contact)
+    return str(yaml.load(source, Loader=yaml.{loader}))
+"""
+LOADERS = ("UnsafeLoader", "FullLoader", "Loader", "SafeLoader")
+
 FILTER = """
 SPECIAL = {{"\\\\": "\\\\5c", "*": "\\\\2a", "(": "\\\\28", ")": "\\\\29", "\\0": "\\\\00"}}
 class Connection:
@@ -99,6 +120,14 @@ def test_lines_that_begin_and_signs_that_stand_for_others_are_stopped(tmp_path: 
         "stars as they are": (BARE, {"v": "*)(uid=*"}),
         "a star beside a text that has others": (BARE, {"memo": "_abuid=_", "v": "*)(uid=*"}),
         "an item that is read": (READ, {"version": "1", "v": ["a\n* b"]}),
+        **{
+            f"{what} for {loader}": (LOADED.format(loader=loader), event)
+            for loader in LOADERS
+            for what, event in (
+                ("a key", {"contact": "Eve\npublished:\n  true"}),
+                ("two keys", {"contact": "Bob\nstatus:\n approved\ntext:\n changed"}),
+            )
+        },
         "a row": (ROWS, _row("ann", "visit\nmallory,99999,gift")),
         "a column that is not the last": (ROWS, _row("ann,9999", "visit")),
     }
@@ -109,6 +138,11 @@ def test_lines_that_begin_and_signs_that_stand_for_others_are_stopped(tmp_path: 
 def test_what_only_looks_so_passes(tmp_path: Path) -> None:
     harmless = {
         "lines that go on": (FOLDED, {"v": "## Steps\n\n* open\n\n[security]\naudit = off"}),
+        **{
+            f"a block for {loader}": (LOADED.format(loader=loader), event)
+            for loader in LOADERS
+            for event in ({"text": "Key: value\n- item\npublished: true", "title": "\"Old\" one"},)
+        },
         "segments that go on": (GOES_ON, {"v": "x\nlevel: debug\nmode: y"}),
         "one line": (FOLDED, {"v": "all is well"}),
         "an escaped star": (ESCAPED, {"v": "*)(uid=*"}),

@@ -259,13 +259,14 @@ def _judge_read(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 
 def patch_yaml(guard: Guard, module: ModuleType) -> None:
-    """Watch the loaders that make objects. `SafeLoader` and `BaseLoader` make none."""
+    """Watch loaders: those that make objects for tags as well, which the others refuse."""
 
     def watch(any_class: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], None]:
         def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             stream = argument(arguments, named, 1, "stream")
             if guard.active:
                 guard.decide(NAME, lambda: _yaml_verdict(guard, stream, any_class=any_class))
+            _check_composed(guard, arguments, named)
 
         return before
 
