@@ -37,6 +37,7 @@ MAX_VALUES = 64
 """Of one name, with all that is in it."""
 MAX_BITS = 256
 _MAX_WALKED = 1000
+_Placed = tuple[types.FrameType, int]
 _SIZED: tuple[type, ...] = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
 _LISTED: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
 _BETWEEN = b"\0"
@@ -71,7 +72,7 @@ def parts(body: bytes) -> tuple[bytes, bytes]:
 
 def taken(error: BaseException) -> bytes:
     """Return the outline of an exception's frames, the innermost last, as text."""
-    lines = [line for frame in _frames(error) for line in _outline(frame)]
+    lines = [line for placed in _frames(error) for line in _outline(*placed)]
     return "\n".join(lines).encode(errors="replace")[:MAX_BYTES]
 
 
@@ -80,8 +81,8 @@ def values(error: BaseException) -> bytes:
     told: list[bytes] = []
     left = MAX_BYTES
     # The innermost frames come first here: they say the most.
-    for frame in reversed(_frames(error)):
-        for line in _lines(frame):
+    for placed in reversed(_frames(error)):
+        for line in _lines(*placed):
             encoded = line.encode(errors="replace") + b"\n"
             if len(encoded) > left:
                 return b"".join(told)
@@ -90,14 +91,18 @@ def values(error: BaseException) -> bytes:
     return b"".join(told)
 
 
-def _frames(error: BaseException) -> list[types.FrameType]:
-    """Return the frames of the function's own code, the innermost last."""
-    frames: list[types.FrameType] = []
+def _frames(error: BaseException) -> list[_Placed]:
+    """Return the frames of the function's own code, the innermost last.
+
+    Each with the line that the trace has: its frame goes on after that, to the `except` lines that
+    do not fit and into `finally`.
+    """
+    frames: list[_Placed] = []
     trace: types.TracebackType | None = _traceback_of(error)
     walked = 0
     while trace is not None and walked < _MAX_WALKED:
         if str.startswith(trace.tb_frame.f_code.co_filename, CODE):
-            frames.append(trace.tb_frame)
+            frames.append((trace.tb_frame, trace.tb_lineno))
         trace, walked = trace.tb_next, walked + 1
     return frames[-MAX_FRAMES:]
 
@@ -114,13 +119,13 @@ def _names(frame: types.FrameType) -> tuple[list[tuple[str, object]], int]:
     return [(name, value) for name, value in first if type(name) is str], more
 
 
-def _place(frame: types.FrameType) -> str:
+def _place(frame: types.FrameType, line: int) -> str:
     code = frame.f_code
-    return f"{code.co_filename[len(CODE) :]}:{frame.f_lineno} in {code.co_name}"[:MAX_TEXT]
+    return f"{code.co_filename[len(CODE) :]}:{line} in {code.co_name}"[:MAX_TEXT]
 
 
-def _outline(frame: types.FrameType) -> Iterator[str]:
-    yield _place(frame)
+def _outline(frame: types.FrameType, line: int) -> Iterator[str]:
+    yield _place(frame, line)
     names, more = _names(frame)
     for name, value in names:
         yield f"  {name} = {_kind(value)}"[:MAX_TEXT]
@@ -128,8 +133,8 @@ def _outline(frame: types.FrameType) -> Iterator[str]:
         yield f"  and {more} more"
 
 
-def _lines(frame: types.FrameType) -> Iterator[str]:
-    yield _place(frame)
+def _lines(frame: types.FrameType, line: int) -> Iterator[str]:
+    yield _place(frame, line)
     names, more = _names(frame)
     for name, value in names:
         yield f"  {name[:MAX_TEXT]} = {_Value().of(name, value)}"

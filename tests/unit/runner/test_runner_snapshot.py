@@ -44,6 +44,23 @@ def inner(event):
 """
 
 
+PASSED_BY = """
+def handler(event, given):
+    try:
+        inner(event)
+    except (KeyError, OSError):
+        pass
+def inner(event):
+    try:
+        return event["a"].get(1)
+    except (ValueError,
+            KeyError):
+        raise
+    finally:
+        event = None
+"""
+
+
 def raised(source: str, *given: Any, name: str = "/function/code/app.py") -> str:
     """Return what is told of a function that raises."""
     names: dict[str, Callable[..., Any]] = {}
@@ -221,3 +238,12 @@ def test_what_refers_to_itself_ends() -> None:
 def test_the_host_takes_apart_whatever_comes(body: bytes) -> None:
     outline, values = snapshot.parts(body)
     assert len(outline) <= snapshot.MAX_BYTES and len(values) <= snapshot.MAX_BYTES
+
+
+def test_a_frame_is_told_with_the_line_that_the_trace_has() -> None:
+    """It goes on after that, to the `except` that does not fit and through its `finally`."""
+    lines = ["app.py:4 in handler", "app.py:9 in inner"]
+    told = raised(PASSED_BY, {"a": 5}, None).splitlines()
+    assert [line for line in told if " in " in line] == lines
+    shown = valued(PASSED_BY, {"a": 5}, None).splitlines()
+    assert [line for line in shown if " in " in line] == lines[::-1]
