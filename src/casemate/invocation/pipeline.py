@@ -269,7 +269,7 @@ def _finished(
         version=version,
         head=reply.head,
         body=reply.body,
-        failure=None if ok else failure_of(reply, version.spec.limits, timeout),
+        failure=None if ok else failure_of(reply, version.spec, timeout),
         queued=placed.queued,
         ran=ran,
         cold=placed.cold,

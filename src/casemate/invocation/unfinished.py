@@ -7,7 +7,7 @@ from typing import Final
 
 from casemate.invocation.python_errors import meaning_of, mebibytes
 from casemate.model.errors import CasemateError, OutOfServiceError
-from casemate.model.function import Limits
+from casemate.model.function import FunctionSpec
 from casemate.model.invocation import Outcome
 from casemate.model.path import (
     Admitted,
@@ -29,7 +29,7 @@ _UNAVAILABLE: Final = "UnavailableError"
 """What the runner raises in a function then, in `runner.channel`."""
 
 
-def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
+def failure_of(reply: Reply, spec: FunctionSpec, timeout: float) -> Failure | None:
     """Return the owner's view of how a handler failed, with the limit it met and what to do.
 
     `timeout` is what the invocation had, in seconds. None if it did not fail.
@@ -40,10 +40,10 @@ def failure_of(reply: Reply, limits: Limits, timeout: float) -> Failure | None:
     if reply.outcome is Outcome.TIMEOUT:
         message = f"{message} of {timeout:g} s (limits.timeout in casemate.toml)"
     elif reply.outcome is Outcome.OUT_OF_MEMORY:
-        message = f"{message} of {mebibytes(limits.memory)} (limits.memory in casemate.toml)"
+        message = f"{message} of {mebibytes(spec.limits.memory)} (limits.memory in casemate.toml)"
     elif reply.outcome is Outcome.RESPONSE_TOO_LARGE:
         message = f"{message} (limits.response in casemate.toml)"
-    elif meaning := meaning_of(reply, limits):
+    elif meaning := meaning_of(reply, spec):
         message = f"{message} ({meaning})"
     return Failure(type=reply.type, message=message, trace=reply.trace)
 

@@ -24,7 +24,7 @@ from casemate.facts import FactStream
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.invocation.unfinished import failure_of
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit
-from casemate.model.function import Limits
+from casemate.model.function import FunctionSpec, Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
@@ -903,6 +903,10 @@ def test_a_reused_instance_cannot_hand_a_secret_to_the_next_caller() -> None:
     on_loop(scenario)
 
 
+def spec_of(limits: Limits | None = None) -> FunctionSpec:
+    return FunctionSpec(name="f", handler="app:f", limits=limits or Limits())
+
+
 @pytest.mark.parametrize(
     ("outcome", "kind", "trace", "told"),
     [
@@ -921,19 +925,64 @@ def test_a_failure_names_the_limit_and_the_remedy(
     outcome: Outcome, kind: str, trace: str, told: str
 ) -> None:
     reply = Reply(outcome, type=kind, message="so", trace=trace)
-    failure = failure_of(reply, Limits(memory=64 << 20), 3.0)
+    failure = failure_of(reply, spec_of(Limits(memory=64 << 20)), 3.0)
     assert failure is not None
     assert failure.message == f"so {told}"
     assert (failure.type, failure.trace) == (kind, trace)
 
 
-def test_who_finds_no_host_is_told_of_grants() -> None:
-    message = "<urlopen error [Errno -3] Temporary failure in name resolution>"
-    reply = Reply(Outcome.HANDLER_ERROR, type="urllib.error.URLError", message=message)
-    failure = failure_of(reply, Limits(), 1.0)
+@pytest.mark.parametrize(
+    ("kind", "message", "trace"),
+    [
+        (
+            "urllib.error.URLError",
+            "<urlopen error [Errno -3] Temporary failure in name resolution>",
+            "",
+        ),
+        (
+            "urllib.error.URLError",
+            "<urlopen error [Errno 13] Permission denied>",
+            "    sock.connect(sa)\n",
+        ),
+        ("PermissionError", "[Errno 13] Permission denied", ", in create_connection\n"),
+        ("PermissionError", "[Errno 13] Connect call failed ('127.0.0.1', 80)", ""),
+        ("OSError", "[Errno 101] Network is unreachable", ""),
+        ("psycopg.OperationalError", "connection failed: port 5432 failed: Permission denied", ""),
+        (
+            "redis.exceptions.ConnectionError",
+            "Error 13 connecting to a:6379. Permission denied.",
+            "",
+        ),
+    ],
+)
+def test_who_reaches_no_host_is_told_what_to_grant(kind: str, message: str, trace: str) -> None:
+    reply = Reply(Outcome.HANDLER_ERROR, type=kind, message=message, trace=trace)
+    failure = failure_of(reply, spec_of(), 1.0)
     assert failure is not None
-    remedy = "(no host is reached that `egress` in casemate.toml does not grant)"
-    assert failure.message == f"{message} {remedy}"
+    assert failure.message.startswith(f"{message} (this function is granted no egress. Next: ")
+    line = (
+        'Under [function.f.grants] in casemate.toml add: egress = [{ host = "HOST", port = PORT }]'
+    )
+    assert line in failure.message and "private = true" in failure.message
+    egress = Grant(kind=GrantKind.EGRESS, name="a.example:443", actions=("connect",))
+    failure = failure_of(reply, msgspec.structs.replace(spec_of(), grants=(egress,)), 1.0)
+    assert failure is not None
+    assert "`forward`" in failure.message and "granted no egress" not in failure.message
+
+
+@pytest.mark.parametrize(
+    ("message", "trace"),
+    [
+        ("[Errno 13] Permission denied: '/srv/connect'", "    open(path)\n, in connect\n"),
+        ("[Errno 13] Permission denied", "    os.kill(1, 9)\n"),
+        ("403 Forbidden: not granted. Next: add a table. Permission denied", ", in connect\n"),
+    ],
+)
+def test_another_refusal_is_not_told_as_one_of_a_connection(message: str, trace: str) -> None:
+    reply = Reply(Outcome.HANDLER_ERROR, type="PermissionError", message=message, trace=trace)
+    failure = failure_of(reply, spec_of(), 1.0)
+    assert failure is not None
+    assert failure.message == message
 
 
 @pytest.mark.parametrize(
@@ -957,7 +1006,7 @@ def test_an_error_of_python_names_the_limit_that_it_met(
 ) -> None:
     limits = Limits(tmp=2 << 20, open_files=20, processes=5)
     reply = Reply(Outcome.HANDLER_ERROR, type=kind, message=message, trace=trace)
-    failure = failure_of(reply, limits, 1.0)
+    failure = failure_of(reply, spec_of(limits), 1.0)
     assert failure is not None
     assert failure.message.startswith(f"{message} (")
     assert told in failure.message
@@ -966,7 +1015,7 @@ def test_an_error_of_python_names_the_limit_that_it_met(
 def test_a_result_that_is_no_json_is_told_with_what_is() -> None:
     message = "the handler's result is not JSON: Object of type date is not JSON serializable"
     reply = Reply(Outcome.BAD_RESULT, type="BadResultError", message=message)
-    failure = failure_of(reply, Limits(), 1.0)
+    failure = failure_of(reply, spec_of(), 1.0)
     assert failure is not None
     assert failure.message.startswith(f"{message} (return text, numbers")
 
@@ -981,14 +1030,14 @@ def test_a_result_that_is_no_json_is_told_with_what_is() -> None:
 )
 def test_what_only_looks_like_a_limit_is_told_as_it_is(kind: str, message: str) -> None:
     reply = Reply(Outcome.HANDLER_ERROR, type=kind, message=message, trace="sock.recv()")
-    failure = failure_of(reply, Limits(), 1.0)
+    failure = failure_of(reply, spec_of(), 1.0)
     assert failure is not None
     assert failure.message == message
 
 
 def test_an_answer_is_no_failure_and_other_errors_are_told_as_they_are() -> None:
-    assert failure_of(Reply(Outcome.OK), Limits(), 1.0) is None
+    assert failure_of(Reply(Outcome.OK), spec_of(), 1.0) is None
     reply = Reply(Outcome.HANDLER_ERROR, type="builtins.PermissionError", message="no", trace="")
-    failure = failure_of(reply, Limits(), 1.0)
+    failure = failure_of(reply, spec_of(), 1.0)
     assert failure is not None
     assert failure.message == "no"
