@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import msgspec
 
@@ -12,6 +13,8 @@ from casemate.model.http import HttpResponse
 _JSON_HEADERS = ((b"content-type", b"application/json"),)
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _VALUE = re.compile(rb"[\x20-\x7e\x80-\xff\t]*")
+_ADDRESSES = frozenset((b"location", b"content-location"))
+_OTHERS = re.compile(r"[^\x00-\x7f]+")
 _MAX_HEADERS = 100
 _MAX_HEADER_BYTES = 32 * 1024
 _HOP_BY_HOP = frozenset(
@@ -77,19 +80,30 @@ def _headers(given: list[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
             raise AnswerError(f"header name {name!r} is not ASCII") from error
         if not _TOKEN.fullmatch(encoded):
             raise AnswerError(f"header name {name!r} is not a token (RFC 9110)")
-        size += len(encoded) + len(value)
-        if encoded not in _HOP_BY_HOP:
-            headers.append((encoded, _value(name, value)))
+        if encoded in _HOP_BY_HOP:
+            size += len(encoded) + len(value)
+            continue
+        sent = _value(name, _uri(value) if encoded in _ADDRESSES else value)
+        size += len(encoded) + len(sent)
+        headers.append((encoded, sent))
     if size > _MAX_HEADER_BYTES:
         raise AnswerError(f"{size} bytes of headers; at most {_MAX_HEADER_BYTES} are sent")
     return tuple(headers)
+
+
+def _uri(value: str) -> str:
+    """Return the URI of an IRI (RFC 3987, 3.1): what is not ASCII in UTF-8, percent-encoded."""
+    return _OTHERS.sub(lambda found: quote(found[0], safe="", errors="replace"), value)
 
 
 def _value(name: str, value: str) -> bytes:
     try:
         encoded = value.encode("latin-1")
     except UnicodeEncodeError as error:
-        raise AnswerError(f"header {name!r} holds characters outside ISO 8859-1") from error
+        raise AnswerError(
+            f"header {name!r} holds characters outside ISO 8859-1; percent-encode them: "
+            "urllib.parse.quote(text)"
+        ) from error
     if not _VALUE.fullmatch(encoded):
         raise AnswerError(f"header {name!r} holds control characters")
     return encoded

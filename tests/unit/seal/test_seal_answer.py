@@ -259,3 +259,30 @@ def test_what_passes_can_be_written_by_the_server_and_cannot_split_it(
     assert sum(line.startswith(b"content-length:") for line in lines) == 1
     assert sum(line.startswith(b"date:") for line in lines) == 1
     assert not any(line.startswith((b"transfer-encoding", b"connection")) for line in lines)
+
+
+@pytest.mark.parametrize("name", ["Location", "content-location"])
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("/größe?a=1&b=%20#x", b"/gr%C3%B6%C3%9Fe?a=1&b=%20#x"),
+        ("https://a.example/€/日", b"https://a.example/%E2%82%AC/%E6%97%A5"),
+        ("/\x85\u2028", b"/%C2%85%E2%80%A8"),
+        ("/a b'(~)\"", b"/a b'(~)\""),
+    ],
+)
+def test_an_address_goes_out_as_a_uri(name: str, value: str, sent: bytes) -> None:
+    assert response(headers((name, value)), b"").headers == ((name.lower().encode(), sent),)
+
+
+def test_an_address_has_no_line_of_its_own_and_counts_as_it_is_sent() -> None:
+    with pytest.raises(AnswerError, match="control characters"):
+        response(headers(("location", "/ä\r\nset-cookie: a=b")), b"")
+    with pytest.raises(AnswerError, match="bytes of headers"):
+        response(headers(("location", "€" * 4000)), b"")
+
+
+def test_another_header_that_cannot_be_sent_is_told_with_what_can() -> None:
+    assert response(headers(("x-name", "ä")), b"").headers == ((b"x-name", b"\xe4"),)
+    with pytest.raises(AnswerError, match="percent-encode"):
+        response(headers(("x-name", "€")), b"")
