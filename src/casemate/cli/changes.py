@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from casemate.cli.text import seconds, size
+from casemate.cli.trigger_changes import field_changes
 from casemate.contracts import contracts_of
 from casemate.model.function import FunctionSpec, Limits
 from casemate.model.trigger import AnyTrigger
@@ -105,10 +106,8 @@ def exceptions(spec: FunctionSpec, before: FunctionSpec | None = None) -> list[C
 
 
 def _event_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
-    """Return what changed of triggers, delivery and contracts; settings are not spelt out."""
-    old_triggers = {trigger.name: _bare(trigger) for trigger in before.triggers}
-    new_triggers = {trigger.name: _bare(trigger) for trigger in after.triggers}
-    found = _by_name("trigger", old_triggers, new_triggers)
+    """Return what changed of triggers, delivery and contracts; of contracts not what."""
+    found = _trigger_changes(before, after)
     for name in before.delivery.__struct_fields__:
         old, new = getattr(before.delivery, name), getattr(after.delivery, name)
         if old != new:
@@ -127,6 +126,18 @@ def _by_name(what: str, before: Mapping[str, object], after: Mapping[str, object
             found.append(Change(what=what, before="", after=name))
         elif before[name] != value:
             found.append(Change(what=f"{what} {name}", before="one", after="another"))
+    return found
+
+
+def _trigger_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
+    old = {trigger.name: _bare(trigger) for trigger in before.triggers}
+    new = {trigger.name: _bare(trigger) for trigger in after.triggers}
+    kept = [name for name in new if name in old]
+    found = _set_changes("trigger", [*old], [*new])
+    for name in kept:
+        for field, was, now in field_changes(old[name], new[name]):
+            what = f"trigger {name} {field}".rstrip()
+            found.append(Change(what=what, before=was, after=now))
     return found
 
 

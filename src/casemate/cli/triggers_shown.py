@@ -22,13 +22,14 @@ def schedule_shown(schedule: ScheduleStatus) -> str:
     """Return when a schedule is due, and when next: `every 1h, next 2026-12-01 10:00 UTC`."""
     at = schedule.next_at
     due = "not due" if at is None else f"next {moment_with_zone(at)}"
-    return f"{_when(schedule)}, {due}"
+    return f"{schedule_text(schedule)}, {due}"
 
 
-def _when(schedule: ScheduleStatus | ScheduleTrigger) -> str:
+def schedule_text(schedule: ScheduleStatus | ScheduleTrigger, *, zone: bool = True) -> str:
+    """Return the times of a schedule: `every 1h`, or `'0 3 * * *' UTC`, without zone if wanted."""
     if schedule.every:
         return f"every {seconds(schedule.every)}"
-    return f"{schedule.cron!r} {schedule.timezone}"
+    return f"{schedule.cron!r} {schedule.timezone}" if zone else repr(schedule.cron)
 
 
 def listens_to(trigger: AnyTrigger) -> str:
@@ -46,7 +47,7 @@ def listens_to(trigger: AnyTrigger) -> str:
         case QueueTrigger():
             what = trigger.queue
         case ScheduleTrigger():
-            what = _when(trigger)
+            what = schedule_text(trigger)
         case RepositoryTrigger():
             what = f"at {trigger.provider}"
         case OutsideTrigger():

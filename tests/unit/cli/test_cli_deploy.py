@@ -839,7 +839,7 @@ def test_every_kind_of_change_is_told() -> None:
     assert changes(after, after) == []
 
 
-def test_changes_of_events_are_told_without_their_settings() -> None:
+def test_changes_of_events_are_told() -> None:
     queue = QueueTrigger(name="queue-1", queue="jobs")
     before = FunctionSpec(
         name="a",
@@ -864,8 +864,8 @@ def test_changes_of_events_are_told_without_their_settings() -> None:
     assert [str(change) for change in changes(before, after)] == [
         "event_format casemate → aws",
         "trigger x removed",
-        "trigger queue-1 one → another",
         "trigger schedule-1 added",
+        "trigger queue-1 batch 1 → 5",
         "attempts 3 → 5",
         "backoff 1s → 2s",
         "on_failure nowhere → queue:failed",
