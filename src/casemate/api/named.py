@@ -5,14 +5,16 @@ Asked only of an empty answer: what is on record of a function that was removed 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from casemate.api.authorization import function_of
 from casemate.api.service import Service
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import NoFunctionError, NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations.declaration import Decided, Operation
 from casemate.operations.form import form_of
@@ -21,6 +23,12 @@ May = Callable[[Action, Resource], bool]
 """Tells whether who asks may do something; nothing is recorded."""
 NOT_FOUND_THERE = frozenset(("behind", "counts", "missing", "nodes", "rules", "versions"))
 """Fields of answers that tell of the node, whatever was asked for."""
+
+
+MAX_COMPARED = 200
+"""Functions among whose names a wrong one is looked for."""
+_MAX_GUESSED = 64
+_READ = Action.FUNCTION_READ
 
 
 def is_empty(answer: Any) -> bool:
@@ -54,14 +62,15 @@ async def require_named(operation: Operation[Any], service: Service, may: May) -
         await _require_function(project, function, service, may)
     elif form_of(type(operation)).declared.decided is Decided.FOR_EACH:
         if not (service.has_project(project) and await _may_see(project, service, may)):
-            raise _no_project(f"{project} that you may see")
+            raise await _no_project(project, " that you may see", service, may)
     elif not service.has_project(project):
-        raise _no_project(project)
+        raise await _no_project(project, "", service, may)
 
 
-def _no_project(named: str) -> NotFoundError:
+async def _no_project(project: str, which: str, service: Service, may: May) -> NotFoundError:
+    seen = dict.fromkeys(found for found, _ in await _seen(project, service, may))
     return NotFoundError(
-        f"There is no project {named}.",
+        f"There is no project {project}{which}{_suggestion(project, seen)}",
         next_step="`casemate ls` lists what you may see, as PROJECT/FUNCTION; a project is there "
         "from its first deploy on.",
     )
@@ -70,17 +79,53 @@ def _no_project(named: str) -> NotFoundError:
 async def _require_function(project: str, function: str, service: Service, may: May) -> None:
     try:
         await service.control.function(project, function)
-    except NotFoundError as error:
-        missing = f"There is no function {project}/{function}"
-        other = Resource(kind=ResourceKind.PROJECT, project=function)
-        if service.has_project(function) and may(Action.FUNCTION_READ, other):
-            raise NotFoundError(
-                f"{missing}; {function} is a project.",
-                next_step=f"Name it as the project, with no function: `--project {function}`.",
-            ) from error
-        raise NotFoundError(
-            f"{missing}.", next_step="`casemate ls` lists the functions that you may see."
-        ) from error
+    except NoFunctionError as error:
+        raise await told_missing(error, service, may) from error
+
+
+async def told_missing(error: NoFunctionError, service: Service, may: May) -> NotFoundError:
+    """Return what who asks is told of a function that is not there: a name that was meant.
+
+    It is one of those that who asks may see, or none.
+    """
+    project, function = error.project, error.function
+    missing = f"There is no function {project}/{function}"
+    other = Resource(kind=ResourceKind.PROJECT, project=function)
+    if service.has_project(function) and may(Action.FUNCTION_READ, other):
+        return NotFoundError(
+            f"{missing}; {function} is a project.",
+            next_step=f"Name it as the project, with no function: `--project {function}`.",
+        )
+    seen = await _seen(project, service, may)
+    beside = {name: f"{project}/{name}" for found, name in seen if found == project}
+    near = _near(function, beside)
+    if near is None:
+        # What is meant has the same name in another project, as that was mistyped.
+        projects = {found: f"{found}/{name}" for found, name in seen if name == function}
+        near = _near(project, projects)
+    return NotFoundError(f"{missing}{_asked(near)}", next_step=error.next_step)
+
+
+async def _seen(project: str, service: Service, may: May) -> list[tuple[str, str]]:
+    """Return functions that who asks may see, those of a project first; so many are looked at."""
+    found = [(each.project, each.name) for each in await service.control.functions()]
+    found.sort(key=lambda each: each[0] != project)
+    return [each for each in islice(found, MAX_COMPARED) if may(_READ, function_of(*each))]
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    return _asked(_near(word, {name: name for name in known}))
+
+
+def _near(word: str, known: dict[str, str]) -> str | None:
+    if len(word) > _MAX_GUESSED:
+        return None
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return known[close[0]] if close else None
+
+
+def _asked(near: str | None) -> str:
+    return "." if near is None else f'; did you mean "{near}"?'
 
 
 async def _may_see(project: str, service: Service, may: May) -> bool:

@@ -23,10 +23,10 @@ from casemate.api.inputs import (
     optional_body,
     required_body,
 )
-from casemate.api.named import is_empty, require_named
+from casemate.api.named import is_empty, require_named, told_missing
 from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
-from casemate.model.errors import CasemateError, HeldByAnotherError
+from casemate.model.errors import CasemateError, HeldByAnotherError, NoFunctionError
 from casemate.model.facts import Actor, OperationPerformed
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.model.still import asked_again
@@ -199,9 +199,11 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
 
 
 async def _performed(perform: Perform, operation: Operation[Any], call: Call) -> Any:
-    """Perform it. Whose something is that another project has is told who may see that."""
+    """Perform it. Whose something is, and what is named nearly so, is told who may see that."""
     try:
         return await perform(operation, call)
+    except NoFunctionError as error:
+        raise await told_missing(error, call.service, call.may) from error
     except HeldByAnotherError as error:
         told = call.told(error)
         if told is error:

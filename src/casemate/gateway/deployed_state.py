@@ -16,7 +16,7 @@ from casemate.gateway.quarantines import KILLS, QUARANTINES, Quarantines
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.model.deployment import DeployedFunction
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import NoFunctionError
 from casemate.model.route import RouteClaim
 from casemate.model.still import require_still
 from casemate.nodes import Decisions
@@ -78,7 +78,7 @@ class DeployedState:
         for function in await self.functions():
             if (function.project, function.name) == (project, name):
                 return function
-        raise NotFoundError(f"There is no function {project}/{name}.", next_step="Run casemate ls.")
+        raise NoFunctionError(project, name)
 
     async def load(self) -> None:
         """Read what is stored; nothing runs by it before `start`."""

@@ -33,6 +33,19 @@ class NotFoundError(CasemateError):
     """There is no such thing."""
 
 
+class NoFunctionError(NotFoundError):
+    """There is no such function."""
+
+    def __init__(self, project: str, function: str) -> None:
+        """Keep its name: who may see functions of nearly that name is told of one."""
+        super().__init__(
+            f"There is no function {project}/{function}.",
+            next_step="`casemate ls` lists the functions that you may see.",
+        )
+        self.project = project
+        self.function = function
+
+
 class ConflictError(CasemateError):
     """The change conflicts with stored data."""
 

@@ -31,6 +31,7 @@ from casemate.model.errors import (
     CasemateError,
     ConflictError,
     InvalidInputError,
+    NoFunctionError,
     NotFoundError,
     QuotaError,
 )
@@ -207,7 +208,7 @@ class FakeControl:
         try:
             return self.deployed[project, name]
         except KeyError:
-            raise NotFoundError(f"There is no function {project}/{name}.") from None
+            raise NoFunctionError(project, name) from None
 
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         self._waited()

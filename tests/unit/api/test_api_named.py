@@ -10,8 +10,15 @@ import pytest
 from api_fake_control import Parts
 
 from casemate.api.app import PREFIX, document
-from casemate.api.named import NOT_FOUND_THERE, is_empty, require_named
-from casemate.model.errors import NotFoundError
+from casemate.api.named import (
+    MAX_COMPARED,
+    NOT_FOUND_THERE,
+    is_empty,
+    require_named,
+    told_missing,
+)
+from casemate.model.deployment import DeployedFunction
+from casemate.model.errors import NoFunctionError, NotFoundError
 from casemate.model.principal import Action, Resource
 from casemate.operations.catalogue import FORMS
 from casemate.operations.declaration import Decided
@@ -105,6 +112,74 @@ def test_of_a_project_that_may_not_be_seen_it_is_not_told_whether_it_is_there(
             asked(form, parts, may_not, project=project)
         told.append(str(refused.value).replace(project, ""))
     assert told[0] == told[1]
+
+
+@pytest.fixture
+def several(parts: Parts) -> Parts:
+    for named in (("links", "follow"), ("nightly", "report"), ("hidden", "follow")):
+        put(parts, *named)
+    return parts
+
+
+def put(parts: Parts, project: str, name: str) -> None:
+    parts.control.deployed[project, name] = DeployedFunction(
+        project=project, name=name, versions=(), aliases=()
+    )
+
+
+def may_all_but_hidden(_action: Action, resource: Resource) -> bool:
+    return resource.project != "hidden"
+
+
+@pytest.mark.parametrize(
+    ("project", "function", "end"),
+    [
+        ("links", "folow", '; did you mean "links/follow"?'),
+        ("nighty", "report", '; did you mean "nightly/report"?'),
+        ("nightly", "zzz", "."),
+        ("hidden", "folow", "."),
+        ("hiden", "follow", "."),
+        ("links", "f" * 5000, "."),
+    ],
+)
+def test_a_function_of_nearly_that_name_is_told_who_may_see_it(
+    several: Parts, project: str, function: str, end: str
+) -> None:
+    for form in OF_FUNCTIONS:
+        with pytest.raises(NotFoundError) as refused:
+            asked(form, several, may_all_but_hidden, project=project, function=function)
+        assert refused.value.message == f"There is no function {project}/{function}{end}"
+
+
+def test_a_project_of_nearly_that_name_is_told_who_may_see_it(several: Parts) -> None:
+    for form in NARROWED:
+        for project, near in (("nighty", "nightly"), ("hiden", None)):
+            with pytest.raises(NotFoundError) as refused:
+                asked(form, several, may_all_but_hidden, project=project)
+            told = refused.value.message.partition("; did you mean ")[2]
+            assert told == (f'"{near}"?' if near else "")
+
+
+def test_only_so_many_names_are_compared(several: Parts) -> None:
+    for number in range(3 * MAX_COMPARED):
+        put(several, "all", f"a{number}")
+    decided: list[Resource] = []
+
+    def may_counted(_action: Action, resource: Resource) -> bool:
+        decided.append(resource)
+        return True
+
+    error = NoFunctionError("links", "folow")
+    told = asyncio.run(told_missing(error, several.service, may_counted))
+    assert told.message.endswith('; did you mean "links/follow"?')
+    assert len(decided) <= MAX_COMPARED
+
+
+def test_one_function_that_is_asked_for_is_told_so_as_well(ask, several: Parts) -> None:
+    for path in ("functions/links/folow", "functions/links/folow/grants"):
+        answer = ask("GET", f"/{path}")
+        assert answer.status_code == 404
+        assert '; did you mean "links/follow"?' in answer.text.replace("\\", "")
 
 
 @pytest.mark.parametrize("form", NARROWED, ids=by_id)

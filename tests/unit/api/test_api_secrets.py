@@ -37,6 +37,9 @@ class Rekeyed:
     def __init__(self) -> None:
         self.projects: list[object] = []
 
+    async def functions(self) -> tuple[()]:
+        return ()
+
     async def reseal_bundles(self) -> None:
         self.projects.append("bundles")
 
