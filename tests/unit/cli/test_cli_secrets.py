@@ -27,7 +27,12 @@ from casemate.cli.commands import secrets as secrets_module
 from casemate.cli.commands import vault as vault_module
 from casemate.cli.credentials import Credentials
 from casemate.facts import FactStream
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.trigger import RepositoryTrigger
+from casemate.operations.functions import Functions
 from casemate.operations.secrets import SealedSecret
 from casemate.vault.errors import WrongMasterKeyError
 from casemate.vault.key_material import create_key_file
@@ -66,6 +71,7 @@ class FakeNode(NodeClient):
     def __init__(self, engine) -> None:
         super().__init__(Credentials(url="http://node", key=None, allow_http=True))
         self.sent: list[bytes] = []
+        self.functions: tuple[DeployedFunction, ...] = ()
         nothing = Rekeyed()
         service = SimpleNamespace(
             **unused_parts(FactStream()),
@@ -95,6 +101,9 @@ class FakeNode(NodeClient):
         self.app = Starlette(routes=[route(path) for path in paths])
 
     def exchange(self, method: str, path: str, **rest) -> httpx2.Response:
+        if path.endswith("/functions"):
+            listed = msgspec.json.encode(Functions(functions=self.functions))
+            return httpx2.Response(200, content=listed)
         rest.pop("timeout", None)
         if method == "PUT":
             self.sent += _sealed_in(rest["content"], rest["headers"]["content-type"])
@@ -139,6 +148,63 @@ def test_set_list_remove(cli, fake, home) -> None:
     assert cli("secrets", "rm", "shop/key").code == 2
     assert cli("secrets", "rm", "shop/key", "--yes").code == 0
     assert fake.engine.secrets(None) == ()
+
+
+def function_with(project: str, *secrets: str, trigger: str = "") -> DeployedFunction:
+    """Return a function that is granted secrets, and one that its trigger names."""
+    spec = FunctionSpec(
+        name="f",
+        handler="a:f",
+        grants=tuple(
+            Grant(kind=GrantKind.SECRET, name=name, actions=("read",)) for name in secrets
+        ),
+        triggers=(RepositoryTrigger(name="r", provider="git", secret=trigger),) if trigger else (),
+    )
+    version = Version(
+        project=project, function="f", number=1, digest="0" * 64, spec=spec,
+        created_at=0.0, created_by="user:ada",
+    )  # fmt: skip
+    targets = (AliasTarget(version=1, weight=100),)
+    live = Alias(project=project, function="f", name=LIVE, targets=targets, changed_at=0.0)
+    return DeployedFunction(project=project, name="f", versions=(version,), aliases=(live,))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("nighty/summary-key", "nightly/summary-key"),
+        ("nightly/sumary-key", "nightly/summary-key"),
+        ("nightly/hook", "nightly/hook-key"),
+        ("other/whatever", None),
+    ],
+)
+def test_a_secret_that_nobody_is_granted_is_told(cli, fake, name: str, meant: str | None) -> None:
+    fake.node.functions = (function_with("nightly", "summary-key", trigger="hook-key"),)
+    result = cli("secrets", "set", name, stdin=VALUE + b"\n")
+    assert (result.code, result.out) == (0, f"{name} has version 1.\n")
+    assert f"No function that you may see is granted the secret {name}" in result.err
+    assert "[function.NAME.grants]" in result.err
+    assert ("did you mean" in result.err) is (meant is not None)
+    if meant is not None:
+        assert f'did you mean "{meant}"?' in result.err
+        assert f"`casemate secrets rm {name}`" in result.err
+    assert cli("secrets", "set", name, stdin=VALUE + b"\n").err == ""
+
+
+def test_a_secret_that_somebody_is_granted_or_of_which_nothing_is_known_is_not(cli, fake) -> None:
+    assert cli("secrets", "set", "a/b", stdin=VALUE).err == ""
+    fake.node.functions = (function_with("nightly", "summary-key", trigger="hook-key"),)
+    for name in ("summary-key", "hook-key"):
+        assert cli("secrets", "set", f"nightly/{name}", stdin=VALUE).err == ""
+
+
+def test_secrets_that_are_imported_are_told_as_well(cli, fake) -> None:
+    fake.node.functions = (function_with("nightly", "key-1"),)
+    lines = "".join(f"KEY_{number}=a-long-value\n" for number in range(1, 14))
+    result = cli("secrets", "import", "nightly", "-", stdin=lines.encode())
+    assert result.code == 0, result.err
+    assert "nightly/key-1;" not in result.err and "secret nightly/key-2;" in result.err
+    assert "The same is so of 4 more." in result.err
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from casemate.cli.prompts import confirm
 from casemate.cli.resources import project_or_here, resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment
+from casemate.cli.ungranted_secrets import ungranted_notes
 from casemate.model.rotation import Rotation, SecretRotation
 from casemate.operations.declaration import BINARY
 from casemate.operations.rotations import (
@@ -106,7 +107,7 @@ def set_value(
 
     The value is typed without being shown, or read from standard input; it is never an argument. It
     is sealed here to the vault's key, so the node's gateway passes it on without being able to read
-    it.
+    it. A first version that no function is granted, as far as you may see, is told with what to do.
     """
     from casemate.vault.sealed import check_value, seal_value
 
@@ -118,10 +119,13 @@ def set_value(
         kept = client.call(
             PutSecret(project=project, name=name), content=sealed, headers={"content-type": BINARY}
         )
+        notes = ungranted_notes(client, project, [name] if kept.version == 1 else [])
     if json:
         print_json(kept)
     else:
         print_line(f"{project}/{name} has version {kept.version}.")
+    for each in notes:
+        note(each)
 
 
 @command(
@@ -161,11 +165,16 @@ def import_values(
                     f"{name}: {error.message} Nothing was set.", next_step=error.next_step
                 ) from error
         versions = put_all(client, project, sealed)
+        kept = dict(zip(sealed, versions, strict=True))
+        first = [name for name, version in kept.items() if version.version == 1]
+        notes = ungranted_notes(client, project, first)
     if json:
-        print_json({"versions": dict(zip(sealed, versions, strict=True))})
-        return
-    for name, version in zip(sealed, versions, strict=True):
-        print_line(f"{project}/{name} has version {version.version}.")
+        print_json({"versions": kept})
+    else:
+        for name, version in kept.items():
+            print_line(f"{project}/{name} has version {version.version}.")
+    for each in notes:
+        note(each)
 
 
 @command(app, examples="$ casemate secrets ls\n$ casemate secrets ls shop")

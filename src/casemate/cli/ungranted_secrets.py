@@ -1,0 +1,60 @@
+"""Secrets that no function is granted: told when they are set, as the name may be mistyped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from casemate.cli.client import NodeClient
+from casemate.cli.unset_secrets import wanted_secrets
+from casemate.model.deployment import DeployedFunction
+from casemate.operations.functions import ListFunctions
+
+_MAX_SHOWN = 8
+_MAX_COMPARED = 1000
+
+
+def ungranted_notes(client: NodeClient, project: str, names: Iterable[str]) -> list[str]:
+    """Return what is to be said of those secrets of a project that no function is to use.
+
+    Nothing is said to those who see no functions: they could not tell.
+    """
+    if not (asked := list(names)):
+        return []
+    listing = ListFunctions()
+    response = client.request(listing)
+    functions = client.answer(listing, response).functions if response.is_success else ()
+    if not functions:
+        return []
+    wanted = {(function.project, name) for function in functions for name in _wanted_by(function)}
+    missing = [name for name in asked if (project, name) not in wanted]
+    notes = [_note(project, name, wanted) for name in missing[:_MAX_SHOWN]]
+    more = len(missing) - len(notes)
+    return [*notes, f"The same is so of {more} more."] if more else notes
+
+
+def _wanted_by(function: DeployedFunction) -> set[str]:
+    """Return the secrets that versions want which are called by some alias."""
+    called = {target.version for alias in function.aliases for target in alias.targets}
+    specs = [version.spec for version in function.versions if version.number in called]
+    return set().union(*map(wanted_secrets, specs))
+
+
+def _note(project: str, name: str, wanted: set[tuple[str, str]]) -> str:
+    near = _near(project, name, wanted)
+    asked = f'; did you mean "{near}"?' if near else "."
+    mistyped = f" If so, `casemate secrets rm {project}/{name}`." if near else ""
+    return (
+        f"No function that you may see is granted the secret {project}/{name}{asked}{mistyped}\n"
+        f'Next: Under [function.NAME.grants] in casemate.toml: secrets = ["{name}"], and deploy. '
+        "What is set for alerts, exports or a package index needs no grant."
+    )
+
+
+def _near(project: str, name: str, wanted: set[tuple[str, str]]) -> str:
+    beside = {other: f"{project}/{other}" for found, other in wanted if found == project}
+    projects = {found: f"{found}/{name}" for found, other in wanted if other == name}
+    for word, known in ((name, beside), (project, projects)):
+        if close := get_close_matches(word, sorted(known)[:_MAX_COMPARED], n=1, cutoff=0.6):
+            return known[close[0]]
+    return ""
