@@ -27,8 +27,9 @@ def ungranted_notes(client: NodeClient, project: str, names: Iterable[str]) -> l
     if not functions:
         return []
     wanted = {(function.project, name) for function in functions for name in _wanted_by(function)}
+    projects = {function.project for function in functions}
     missing = [name for name in asked if (project, name) not in wanted]
-    notes = [_note(project, name, wanted) for name in missing[:_MAX_SHOWN]]
+    notes = [_note(project, name, wanted, projects) for name in missing[:_MAX_SHOWN]]
     more = len(missing) - len(notes)
     return [*notes, f"The same is so of {more} more."] if more else notes
 
@@ -40,8 +41,8 @@ def _wanted_by(function: DeployedFunction) -> set[str]:
     return set().union(*map(wanted_secrets, specs))
 
 
-def _note(project: str, name: str, wanted: set[tuple[str, str]]) -> str:
-    near = _near(project, name, wanted)
+def _note(project: str, name: str, wanted: set[tuple[str, str]], projects: set[str]) -> str:
+    near = _near(project, name, wanted, projects)
     asked = f'; did you mean "{near}"?' if near else "."
     mistyped = f" If so, `casemate secrets rm {project}/{name}`." if near else ""
     return (
@@ -51,10 +52,12 @@ def _note(project: str, name: str, wanted: set[tuple[str, str]]) -> str:
     )
 
 
-def _near(project: str, name: str, wanted: set[tuple[str, str]]) -> str:
+def _near(project: str, name: str, wanted: set[tuple[str, str]], there: set[str]) -> str:
     beside = {other: f"{project}/{other}" for found, other in wanted if found == project}
-    projects = {found: f"{found}/{name}" for found, other in wanted if other == name}
-    for word, known in ((name, beside), (project, projects)):
+    same = {found: f"{found}/{name}" for found, other in wanted if other == name}
+    # What nobody wants yet may still be meant for another project than one that is not there.
+    projects = {} if project in there else {found: f"{found}/{name}" for found in there}
+    for word, known in ((name, beside), (project, same), (project, projects)):
         if close := get_close_matches(word, sorted(known)[:_MAX_COMPARED], n=1, cutoff=0.6):
             return known[close[0]]
     return ""

@@ -31,6 +31,10 @@ _ERRORS: Final = (
         "a function starts no programs: use a Python package for it",
     ),
     _Error(
+        *("PermissionError", "[Errno 13] ", "_socket.socket.__init__("),
+        "a function sends no datagrams (UDP), whatever it is granted: use TCP",
+    ),
+    _Error(
         *("OSError", "[Errno 28] ", ""),
         "its /tmp holds {tmp}: limits.tmp in casemate.toml",
     ),

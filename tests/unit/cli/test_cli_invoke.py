@@ -8,6 +8,8 @@ import json
 import pytest
 from cli_node import Answer
 
+from casemate.model.deployment import DeployedFunction
+
 PROBLEM = Answer(
     500,
     {"content-type": "application/problem+json"},
@@ -129,6 +131,19 @@ def test_exit_codes(cli, node, status, code) -> None:
     result = cli("invoke", "a/b", "{}")
     assert result.code == code
     assert "Next: " in result.err
+
+
+def test_a_function_that_is_not_there_is_told_with_one_of_nearly_its_name(cli, node) -> None:
+    node.control.deployed["links", "follow"] = DeployedFunction(
+        project="links", name="follow", versions=(), aliases=()
+    )
+    detail = b'{"detail": "There is no such function.", "next_step": "Look."}'
+    node.answer = Answer(404, {"content-type": "application/problem+json"}, detail)
+    result = cli("invoke", "links/folow", "{}")
+    assert result.code == 3
+    assert 'There is no function links/folow; did you mean "links/follow"?' in result.err
+    # It is there: then what was called of it is not.
+    assert "There is no such function." in cli("invoke", "links/follow@9", "{}").err
 
 
 def test_an_error_status_of_the_function_itself(cli, node) -> None:

@@ -175,6 +175,8 @@ def function_with(project: str, *secrets: str, trigger: str = "") -> DeployedFun
         ("nighty/summary-key", "nightly/summary-key"),
         ("nightly/sumary-key", "nightly/summary-key"),
         ("nightly/hook", "nightly/hook-key"),
+        ("nighty/whatever", "nightly/whatever"),
+        ("nightly/whatever", None),
         ("other/whatever", None),
     ],
 )

@@ -998,6 +998,12 @@ def test_another_refusal_is_not_told_as_one_of_a_connection(message: str, trace:
             "an instance has 5 processes and threads: limits.processes in casemate.toml",
         ),
         ("OSError", "[Errno 30] Read-only file system: 'a'", "", "only /tmp can be written: "),
+        (
+            "PermissionError",
+            "[Errno 13] Permission denied",
+            "    _socket.socket.__init__(self, family, type, proto, fileno)\n",
+            "a function sends no datagrams (UDP)",
+        ),
         ("ModuleNotFoundError", "No module named 'numpy'", "", "`requirements` of the function"),
     ],
 )

@@ -16,7 +16,7 @@ import typer
 
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect, when_again
 from casemate.cli.deployed import live_version
-from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.errors import CommandError, ExitCode, MissingError, UsageError
 from casemate.cli.file_input import STANDARD_INPUT, content_of
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
@@ -284,6 +284,8 @@ def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Respo
         note("Next: Its body, above, and `casemate logs` tell what the handler meant by it.")
         return
     error = client.failure(response)
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        error = _missing(client, name) or error
     note(f"Error: {response.status_code}: {error.message}", RED)
     error_id = _error_id(response)
     if error_id is not None and response.status_code not in (401, 403, 404):
@@ -296,6 +298,20 @@ def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Respo
         note(f"Next: `casemate trigger fire {of} TRIGGER` sends it an event.")
     else:
         note(f"Next: {error.next_step}")
+
+
+def _missing(client: NodeClient, name: FunctionName) -> MissingError | None:
+    """Return that the function is not there, as who may see functions is told; None: it is.
+
+    A call is told no names, as anybody may make one.
+    """
+    try:
+        client.call(ShowFunction(project=name.project, function=name.function))
+    except MissingError as error:
+        return error
+    except CasemateError:
+        return None
+    return None
 
 
 def _is_internal(client: NodeClient, name: FunctionName) -> bool:
