@@ -25,9 +25,9 @@ NOT_FOUND_THERE = frozenset(("behind", "counts", "missing", "nodes", "rules", "v
 """Fields of answers that tell of the node, whatever was asked for."""
 
 
-MAX_COMPARED = 200
-"""Functions among whose names a wrong one is looked for."""
-_MAX_GUESSED = 64
+MAX_COMPARED = 50
+"""Functions among whose names a wrong one is looked for: 2 ms of the event loop at most."""
+_MAX_GUESSED = 32
 _READ = Action.FUNCTION_READ
 
 
