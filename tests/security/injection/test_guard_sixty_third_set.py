@@ -141,7 +141,7 @@ def test_what_only_looks_so_passes(tmp_path: Path) -> None:
         **{
             f"a block for {loader}": (LOADED.format(loader=loader), event)
             for loader in LOADERS
-            for event in ({"text": "Key: value\n- item\npublished: true", "title": "\"Old\" one"},)
+            for event in ({"text": "Key: value\n- item\npublished: true", "title": '"Old" one'},)
         },
         "segments that go on": (GOES_ON, {"v": "x\nlevel: debug\nmode: y"}),
         "one line": (FOLDED, {"v": "all is well"}),
