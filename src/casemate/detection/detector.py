@@ -127,6 +127,11 @@ class Detector:
         for told in self._told.values():
             told[0] = -inf
 
+    def tell_again_of(self, rule: str, entity: str) -> None:
+        """Tell the same of one rule and entity."""
+        if (told := self._told.get((rule, entity))) is not None:
+            told[0] = -inf
+
     def see(self, event: Event, at: float) -> list[Finding]:
         """Return what an event, which happened at a Unix time, lets be told."""
         matched = self._rules.matching(event)

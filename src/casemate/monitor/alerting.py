@@ -77,6 +77,11 @@ class Alerting:
         """Tell first of the nodes that share their state, or not for a while: it is told again."""
         self._second_until = 0.0 if first else time.monotonic() + SECOND_SECONDS
 
+    def tell_again(self, found: Found | None = None) -> None:
+        """Have channels fold no more what is like a finding, or nothing at all."""
+        for outlet in self.outlets.values():
+            outlet.tell_again(found)
+
     def _wait_of(self, found: Found) -> float:
         """Return for how long others are waited for, who may tell it first or have told it."""
         now = time.time()

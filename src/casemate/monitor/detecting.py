@@ -54,6 +54,8 @@ class Remembered(msgspec.Struct, frozen=True):
     dropped: int
     taken_back_at: float = 0.0
     begun: float | None = None
+    ended: list[tuple[str, str]] = []
+    """Rules and entities of which the next is another finding."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -132,6 +134,8 @@ class Detection:
         """Told of each finding, once."""
         self.replace: Callable[[Found, Found], None] = _nobody
         """Told of one that was found anew, and which known one it is."""
+        self.taken_back: Callable[[], None] = _nobody
+        """Told that each finding is to be told again when it is next found."""
         self.heard: Callable[[Found], None] = _nobody
         """Told of each finding of another node, once."""
         self.faults = 0
@@ -165,8 +169,7 @@ class Detection:
                 self._begun = each.at
             if _takes_back(each):
                 # Who goes on with the same is to be noticed, and held up again.
-                self._detector.tell_again()
-                self._taken_back_at = each.at
+                self.tell_again(each.at)
             if each.kind in KINDS:
                 self._known(each)
                 continue
@@ -184,6 +187,17 @@ class Detection:
             # By both: neither this clock nor the one that wrote may be ahead alone.
             self._findings.expire(min(batch[-1].at, self._deleting.now()))
 
+    def tell_again(self, at: float) -> None:
+        """Have what comes after a time be another finding, of whatever rule and entity."""
+        self._detector.tell_again()
+        self._taken_back_at = at
+        self.taken_back()
+
+    def tell_again_of(self, found: Found) -> None:
+        """Have the next of the rule and the entity of a finding be another one."""
+        self._detector.tell_again_of(found.rule, found.entity)
+        self._findings.end(found.rule, found.entity)
+
     def _by_clock(self, finding: Finding) -> Finding:
         """Return a finding whose title says by whose clock it is, if it is of an hour."""
         if not self.rules.named(finding.rule).about.hours:
@@ -193,7 +207,9 @@ class Detection:
 
     def report(self, rule: str, level: Level, title: str, entity: str, at: float) -> None:
         """Tell of something that no rule can see, because it is about the journal itself."""
-        text = f"{rule}\0{entity}".encode()
+        # Found again it has the same id, unless it is to be another finding.
+        again = f"\0{at}" if (rule, entity) in self._findings.ended else ""
+        text = f"{rule}\0{entity}{again}".encode()
         self._keep(
             Found(
                 id=hashlib.sha256(text).hexdigest()[:16],
@@ -265,6 +281,7 @@ class Detection:
                 self._findings.dropped,
                 self._taken_back_at,
                 self._begun,
+                sorted(self._findings.ended),
             )
         )
 
@@ -273,6 +290,8 @@ class Detection:
         found = _decode(data)
         self._detector.recall(found.detector)
         self._findings.recall(found.findings)
+        for rule, entity in found.ended:
+            self._findings.end(rule, entity)
         self._findings.dropped = found.dropped
         self._begun = found.begun
         self._taken_back_at = found.taken_back_at

@@ -40,6 +40,8 @@ class Findings:
         self._shares_of_rule: defaultdict[str, Counter[Share]] = defaultdict(Counter)
         self._newest: dict[tuple[str, str], str] = {}
         """By rule and entity, the id of the newest that this node has found itself."""
+        self.ended: set[tuple[str, str]] = set()
+        """Rules and entities of which the next is another finding, however soon it comes."""
         self.dropped = 0
         """Those for which there was no room any more."""
 
@@ -58,6 +60,7 @@ class Findings:
         self._kept[found.id] = found
         if not found.node:
             self._newest[found.rule, found.entity] = found.id
+            self.ended.discard((found.rule, found.entity))
         of_rule, share = self._of_rule[found.rule], share_of_finding(found)
         of_rule[found.id] = found
         self._shares[share] += 1
@@ -81,10 +84,18 @@ class Findings:
             self._drop(oldest.id)
 
     def alike(self, rule: str, entity: str, at: float) -> Found | None:
-        """Return the newest of this node's of a rule and an entity, if it is of about this time."""
-        id = self._newest.get((rule, entity))
+        """Return the newest of this node's of a rule and an entity, if it is of about this time.
+
+        None as well where the next one was to be another finding.
+        """
+        id = None if (rule, entity) in self.ended else self._newest.get((rule, entity))
         found = None if id is None else self._kept[id]
         return found if found is not None and abs(found.at - at) < QUIET_SECONDS else None
+
+    def end(self, rule: str, entity: str) -> None:
+        """Have the next of a rule and an entity be another finding, however soon it comes."""
+        if (rule, entity) in self._newest:
+            self.ended.add((rule, entity))
 
     def is_newest(self, found: Found) -> bool:
         """Tell whether one is the newest that this node has found of its rule and entity."""
@@ -99,6 +110,7 @@ class Findings:
         rule, key = dropped.rule, (dropped.rule, dropped.entity)
         if self._newest.get(key) == id:
             del self._newest[key]
+            self.ended.discard(key)
         share = share_of_finding(dropped)
         for counts in (self._shares, self._shares_of_rule[rule]):
             take_from(counts, share)

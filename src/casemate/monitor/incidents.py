@@ -7,7 +7,7 @@ the node have said and done about incidents. Read again it comes to the same.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -78,6 +78,8 @@ class Incidents:
         self.joined = ("", "")
         """The finding that was looked at last, and the incident that it is of, if any."""
         self._deleting = DeletingClock()
+        self.closed: Callable[[Known, float], None] = _nothing
+        """Told of each that somebody closes, and when."""
         self._loose: deque[Happened] = deque(maxlen=MAX_LOOSE)
         """The newest findings that are of none so far: they open none by themselves."""
 
@@ -262,10 +264,13 @@ class Incidents:
             return
         if state.closed and isinstance(seen_at, int | float) and 0 < seen_at < known.last_at:
             return
+        was_closed = known.state.closed
         known.state, known.state_said = state, _said(each)
         known.closed_at = each.at if state.closed else None
         if state is IncidentState.OPEN:
             known.state = known.state_while_open()
+        if state.closed and not was_closed:
+            self.closed(known, each.at)
 
     def _acted(self, each: Happened, own: dict[str, Any]) -> None:
         known = self._named(str(own.get("incident")))
@@ -366,6 +371,10 @@ class Incidents:
             found = _Memory(_decode_known(data), [])
         self._known = {known.id: known for known in found.known}
         self._loose = deque(found.loose, maxlen=MAX_LOOSE)
+
+
+def _nothing(_known: Known, _at: float) -> None:
+    """Do nothing."""
 
 
 def _share(known: Known) -> Share:

@@ -31,6 +31,7 @@ from casemate.monitor.exports.exporting import Exporting
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.following import Following, Position
 from casemate.monitor.incidents import Incidents
+from casemate.monitor.known_incident import Known
 from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
 from casemate.monitor.noticed import NoticedLately
 from casemate.monitor.places.checkpoints import Checkpoints
@@ -74,10 +75,12 @@ class Noticing:
         self._problems = list(problems)
         detection.tell, detection.replace = self.found, self.replace
         detection.heard = alerting.put_of_another
+        detection.taken_back = alerting.tell_again
         alerting.found = findings.get
         for outlet in alerting.outlets.values():
             outlet.changed = self.changed
         self.incidents = Incidents()
+        self.incidents.closed = self._closed
         for outlet in alerting.outlets.values():
             outlet.acknowledged = self.incidents.is_acknowledged
         self.noticed = NoticedLately(findings, self.incidents)
@@ -175,6 +178,20 @@ class Noticing:
         self._telling.drop(anew.id)
         for outlet in self.alerting.outlets.values():
             outlet.replace(anew, known)
+
+    def _closed(self, incident: Known, at: float) -> None:
+        """Have the next of what a closed incident is of be another finding, and be told.
+
+        It stands under an incident at which nobody looks any more. Where not all of its findings
+        are known, those that are not could be any.
+        """
+        found = [self.findings.get(id) for id in incident.ids]
+        known = [each for each in found if each is not None]
+        if len(known) < incident.findings:
+            self.detection.tell_again(at)
+        for each in known:
+            self.detection.tell_again_of(each)
+            self.alerting.tell_again(each)
 
     def _rolled_back(self, position: int, size: int) -> None:
         self.detection.report(

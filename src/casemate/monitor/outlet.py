@@ -147,6 +147,13 @@ class Outlet:
             found = msgspec.structs.replace(found, count=found.count + int(told[1]))
         self._enqueue(found, key, self._due_of(found) + wait)
 
+    def tell_again(self, found: Found | None = None) -> None:
+        """Fold no more what is like a finding, or nothing at all, into what was told before."""
+        keys = list(self._folded) if found is None else [(found.rule, found.entity)]
+        for key in keys:
+            if (told := self._folded.get(key)) is not None:
+                told[0] = -inf
+
     def page(self, found: Found) -> None:
         """Tell of something at once: no hours are quiet, and nobody is waited for."""
         key = (found.rule, found.entity)

@@ -141,13 +141,34 @@ def test_who_goes_on_once_what_held_him_up_was_taken_back_is_told_of_again(
     detection.tell = told.append
     detection.take([happened(index, by="user:mallory") for index in range(3)])
     assert [each.count for each in told] == [1]
+    channels: list[str] = []
+    detection.taken_back = lambda: channels.append("tell again")
     detection.take([changed(3, kind, says, node)])
+    assert channels == ["tell again"], "the channels fold no more, either"
     # Also by the monitor that goes on in its place.
     again = Detection(rules, Findings())
     again.recall(detection.remembered())
     again.tell = told.append
     again.take([happened(index, by="user:mallory") for index in range(4, 8)])
     assert [each.count for each in told] == [1, 3]
+
+
+def test_what_no_rule_finds_is_found_again_once_its_incident_is_closed() -> None:
+    told: list[Found] = []
+    detection = Detection(rules_of((RULE.format(name="own").encode(), "own.yml")), Findings())
+    detection.tell = told.append
+
+    def report(at: float) -> None:
+        detection.report("checkpoint-not-sent", Level.HIGH, "Not sent", "place=far", at)
+
+    for n in range(3):
+        report(MORNING + n)
+    assert len(told) == 1
+    for n in (10, 20):
+        detection.tell_again_of(told[-1])
+        report(MORNING + n)
+        report(MORNING + n + 1)
+    assert len({each.id for each in told}) == len(told) == 3
 
 
 @pytest.mark.parametrize(

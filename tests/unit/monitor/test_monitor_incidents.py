@@ -84,6 +84,15 @@ def test_a_clock_that_is_ahead_for_a_moment_forgets_none(monkeypatch: pytest.Mon
     assert len(ids(incidents)) == 2, "the first is over"
 
 
+def test_that_one_is_closed_is_told_once_until_it_is_open_again() -> None:
+    incidents = folded(finding(1))
+    told: list[tuple[str, float]] = []
+    incidents.closed = lambda known, at: told.append((known.id, at))
+    turns = ("resolved", "false-alarm", "open", "resolved")
+    incidents.take([updated(ONE, "state", state, at=AT + n) for n, state in enumerate(turns, 1)])
+    assert told == [(ONE, AT + 1), (ONE, AT + 4)]
+
+
 def ids(incidents: Incidents, **wanted: Any) -> list[str]:
     return [each.id for each in incidents.listed(ListIncidents(**wanted)).incidents]
 

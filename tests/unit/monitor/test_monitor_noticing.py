@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from casemate.model.facts import InvocationEnded, SignedIn
-from casemate.model.response_facts import AlertSent, AlertsSilenced, Finding
+from casemate.model.response_facts import AlertSent, AlertsSilenced, Finding, IncidentUpdated
 from casemate.monitor import following as following_module
 from casemate.monitor.detecting import DAMAGED, FORGOTTEN, ROLLED_BACK
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.memory import FILE
 from casemate.operations.findings import NEVER_SILENT
+from casemate.operations.incidents import IncidentState, ListIncidents
 from support.monitor import Journal, Sink, Watch, refused, running
 from support.waiting import until
 
@@ -55,6 +56,69 @@ async def test_what_it_told_itself_is_no_reason_to_tell_more(tmp_path: Path) -> 
     size = journal.writer.size
     await asyncio.sleep(0.5)
     assert journal.writer.size == size
+    await watch.stop()
+    journal.close()
+
+
+def told(watch: Watch) -> list[str]:
+    return [each.id for each in watch.findings.newest_first() if each.rule == "tokens-tried"]
+
+
+@pytest.mark.parametrize("state", ["false-alarm", "resolved"])
+@pytest.mark.parametrize("restarts", [False, True])
+@running
+async def test_what_goes_on_after_its_incident_was_closed_opens_another_and_is_told(
+    tmp_path: Path, state: str, restarts: bool
+) -> None:
+    journal, sink = Journal(tmp_path / "journal"), Sink()
+    watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)
+    await spray(journal)
+    await until(lambda: sink.ids and watch.noticing.incidents.listed(ListIncidents()).incidents)
+    # Of another attack nothing was closed: what goes on of that stays folded.
+    await spray(journal, 1, at=NOW + 50)
+    await until(lambda: len(set(sink.ids)) == 2)
+    first = watch.noticing.incidents.listed(ListIncidents()).incidents[-1]
+    fact = IncidentUpdated(
+        at=NOW + 100,
+        by="user:ada",
+        incident=first.id,
+        change="state",
+        value=state,
+        text="our scanner",
+        seen_at=first.last_at,
+    )
+    await journal.keep(fact)
+    get = watch.noticing.incidents.get
+    await until(lambda: (known := get(first.id)) is not None and known.state.closed)
+    if restarts:
+        await watch.stop()
+        watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)
+    await spray(journal, at=NOW + 102)
+    await spray(journal, 1, at=NOW + 150)
+    await until(lambda: len(told(watch)) == 3 and len(set(sink.ids)) == 3)
+    listed = watch.noticing.incidents.listed
+    await until(lambda: len(listed(ListIncidents(state=IncidentState.OPEN)).incidents) == 2)
+    # Within the hour it is folded again, until somebody closes that one as well.
+    await spray(journal, at=NOW + 200)
+    await until(lambda: watch.noticing.following.position.next == journal.writer.size)
+    assert len(told(watch)) == 3 and len(sink.ids) == 3
+    await watch.stop()
+    journal.close()
+
+
+@running
+async def test_what_is_not_known_of_a_closed_incident_could_be_any(tmp_path: Path) -> None:
+    journal, sink = Journal(tmp_path / "journal"), Sink()
+    watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)
+    await spray(journal)
+    await until(lambda: sink.ids and watch.noticing.incidents.listed(ListIncidents()).incidents)
+    [summary] = watch.noticing.incidents.listed(ListIncidents()).incidents
+    known = watch.noticing.incidents._named(summary.id)
+    assert known is not None
+    known.ids = []  # it has more findings than it keeps ids of
+    watch.noticing._closed(known, NOW + 100)
+    await spray(journal, at=NOW + 102)
+    await until(lambda: len(told(watch)) == 2 and len(set(sink.ids)) == 2)
     await watch.stop()
     journal.close()
 

@@ -64,6 +64,24 @@ async def test_alike_ones_are_folded_and_told_with_their_count_later() -> None:
 
 
 @running
+async def test_what_is_to_be_told_again_is_folded_no_more() -> None:
+    world = World(fold=3600)
+    for n, entity in enumerate(("a", "b", "a", "b")):
+        world.outlet.put(found(n, entity=entity))
+    world.outlet.tell_again(found(0, entity="a"))
+    again = World(fold=3600)
+    again.outlet.recall(world.outlet.remembered())
+    again.outlet.put(found(4, entity="a"))
+    again.outlet.put(found(5, entity="b"))
+    assert again.outlet.state.waiting == 3
+    again.outlet.tell_again()
+    again.outlet.put(found(6, entity="b"))
+    assert again.outlet.state.waiting == 4
+    await world.end()
+    await again.end()
+
+
+@running
 async def test_a_channel_counts_what_came_since_findings_that_it_tells() -> None:
     world = World(level="high")
     first = found(1, level=Level.HIGH)
