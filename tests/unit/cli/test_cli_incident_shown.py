@@ -18,7 +18,8 @@ from casemate.cli.commands import incident
 from casemate.cli.commands.findings import about
 from casemate.cli.main import run as run_command
 from casemate.cli.operation_command import Call
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.playbook import PlaybookRun, Step
 from casemate.operations.incidents import (
     ContainIncident,
     Incident,
@@ -26,6 +27,7 @@ from casemate.operations.incidents import (
     IncidentState,
     ShowIncident,
 )
+from casemate.operations.playbooks import ListPlaybookRuns, PlaybookRuns
 
 FOUND: Incident = ShowIncident.declared.answer
 
@@ -119,6 +121,57 @@ def test_whoever_contains_is_asked_by_the_names_of_functions(
     wanted = ContainIncident(id="inc_1", reason="it steals", functions=functions)
     call = Call(wanted, SimpleNamespace(call=answer))
     assert incident._which(call) == f"Put {asked} into quarantine?"
+
+
+def _resolved(
+    monkeypatch: pytest.MonkeyPatch, state: str, runs: tuple[PlaybookRun, ...] | None
+) -> None:
+    def answer(wanted: object) -> object:
+        if isinstance(wanted, ShowIncident):
+            return FOUND
+        if isinstance(wanted, ListPlaybookRuns):
+            assert wanted.state is Step.WAITS
+            if runs is None:
+                raise UnavailableError("The store does not answer.")
+            return PlaybookRuns(runs=runs)
+        return None
+
+    @contextmanager
+    def connect() -> Iterator[Any]:
+        yield SimpleNamespace(call=answer)
+
+    monkeypatch.setattr(operation_command, "connect", connect)
+    assert run_command(["incident", "resolve", FOUND.id, "--as", state, "--reason", "ours"]) == 0
+
+
+@pytest.mark.parametrize("state", ["resolved", "false-alarm"])
+def test_who_closes_an_incident_is_told_what_of_it_still_waits(
+    state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before: a run waited for ever, to revoke the token of somebody who had done nothing."""
+    run: PlaybookRun = ListPlaybookRuns.declared.answer.runs[0]
+    runs = (
+        msgspec.structs.replace(run, id="run_1", incident=FOUND.id, finding="f"),
+        msgspec.structs.replace(run, id="run_2", incident="inc_2", finding=FOUND.finding_ids[0]),
+        msgspec.structs.replace(run, id="run_3", incident="inc_3", finding="f3"),
+    )
+    _resolved(monkeypatch, state, runs)
+    shown = capsys.readouterr()
+    assert shown.out == f"{FOUND.id} is {state}.\n"
+    for id in ("run_1", "run_2"):
+        assert f"casemate playbook dismiss {id} --reason TEXT" in shown.err
+    assert "run_3" not in shown.err
+
+
+def test_what_waits_is_told_of_none_that_is_open_again_and_hides_no_closing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _resolved(monkeypatch, "open", None)
+    assert capsys.readouterr().err == ""
+    _resolved(monkeypatch, "resolved", None)
+    shown = capsys.readouterr()
+    assert shown.out == f"{FOUND.id} is resolved.\n"
+    assert "casemate playbook runs --state waits" in shown.err
 
 
 @pytest.mark.parametrize(

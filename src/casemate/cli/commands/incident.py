@@ -30,6 +30,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import moment
 from casemate.model.errors import CasemateError
+from casemate.model.playbook import PlaybookRun, Step
 from casemate.operations.incidents import (
     MAX_CONTAINED,
     AssignIncident,
@@ -41,7 +42,7 @@ from casemate.operations.incidents import (
     ResolveIncident,
     ShowIncident,
 )
-from casemate.operations.playbooks import PlaybookRuns, UndoIncident
+from casemate.operations.playbooks import MAX_RUNS, ListPlaybookRuns, PlaybookRuns, UndoIncident
 
 app = new_app("See incidents, contain them, and report on them.")
 _LISTED = 4
@@ -184,9 +185,35 @@ def resolve(_done: None, call: Call) -> None:
     """Close an incident, as resolved or as a false alarm, or open it again.
 
     If there are new findings meanwhile, it stays open; the output says so, and the exit code is 1.
+    What playbooks wait to do about it is left to a person; the output names it.
     """
     wanted = call.operation
     print_line(f"{wanted.id} is {wanted.state}.", GREEN)
+    if not wanted.state.closed:
+        return
+    for each in _waiting(call):
+        note(
+            f"{each.id} of {each.playbook} still waits. Next: "
+            f"`casemate playbook dismiss {each.id} --reason TEXT` lets it be."
+        )
+
+
+def _waiting(call: Call) -> list[PlaybookRun]:
+    """Return what still waits for a person that is about an incident.
+
+    By its findings as well: another node may have named the incident by another one of them.
+    """
+    ids = {call.operation.id}
+    try:
+        found = call.client.call(ShowIncident(id=call.operation.id))
+        runs = call.client.call(ListPlaybookRuns(state=Step.WAITS, limit=MAX_RUNS)).runs
+    except CasemateError as error:
+        # It is closed all the same; whoever may not read cannot be told.
+        note(f"It is not known what of it still waits: {error}")
+        note("`casemate playbook runs --state waits` lists what waits for a person.")
+        return []
+    ids.add(found.id)
+    return [one for one in runs if one.incident in ids or one.finding in found.finding_ids]
 
 
 def _which(call: Call) -> str:
