@@ -127,10 +127,21 @@ class Detector:
         for told in self._told.values():
             told[0] = -inf
 
-    def tell_again_of(self, rule: str, entity: str) -> None:
-        """Tell the same of one rule and entity."""
-        if (told := self._told.get((rule, entity))) is not None:
-            told[0] = -inf
+    def tell_again_of(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Tell of these rules and entities again when they are next seen.
+
+        Somebody has looked at what was counted: it is counted anew.
+        """
+        wanted = set(keys)
+        for key in wanted:
+            if (told := self._told.get(key)) is not None:
+                told[0] = -inf
+        rules = {rule for rule, _ in wanted}
+        for window, correlation in zip(self._windows, self._rules.correlations, strict=True):
+            name = correlation.about.name
+            for entity in window.counted if name in rules else ():
+                if (name, _shown(correlation.entity, entity)) in wanted:
+                    window.forget(entity)
 
     def see(self, event: Event, at: float) -> list[Finding]:
         """Return what an event, which happened at a Unix time, lets be told."""

@@ -155,6 +155,15 @@ class Window:
             )
         ]
 
+    @property
+    def counted(self) -> list[tuple[str, ...]]:
+        """Return of whom something is counted; of what only comes in order, nobody."""
+        return [] if self._correlation.type.of_rules else [*self._once, *self._several]
+
+    def forget(self, entity: tuple[str, ...]) -> None:
+        """Count anew."""
+        self._taken(entity)
+
     def recall(self, found: Remembered) -> None:
         """Remember what another one did."""
         for entity, entries in found:

@@ -193,10 +193,11 @@ class Detection:
         self._taken_back_at = at
         self.taken_back()
 
-    def tell_again_of(self, found: Found) -> None:
-        """Have the next of the rule and the entity of a finding be another one."""
-        self._detector.tell_again_of(found.rule, found.entity)
-        self._findings.end(found.rule, found.entity)
+    def tell_again_of(self, found: Sequence[Found]) -> None:
+        """Have the next of the rule and the entity of each of these be another finding."""
+        self._detector.tell_again_of((each.rule, each.entity) for each in found)
+        for each in found:
+            self._findings.end(each.rule, each.entity)
 
     def _by_clock(self, finding: Finding) -> Finding:
         """Return a finding whose title says by whose clock it is, if it is of an hour."""

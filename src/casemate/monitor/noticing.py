@@ -189,8 +189,8 @@ class Noticing:
         known = [each for each in found if each is not None]
         if len(known) < incident.findings:
             self.detection.tell_again(at)
+        self.detection.tell_again_of(known)
         for each in known:
-            self.detection.tell_again_of(each)
             self.alerting.tell_again(each)
 
     def _rolled_back(self, position: int, size: int) -> None:

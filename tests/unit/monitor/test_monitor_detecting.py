@@ -165,7 +165,7 @@ def test_what_no_rule_finds_is_found_again_once_its_incident_is_closed() -> None
         report(MORNING + n)
     assert len(told) == 1
     for n in (10, 20):
-        detection.tell_again_of(told[-1])
+        detection.tell_again_of(told[-1:])
         report(MORNING + n)
         report(MORNING + n + 1)
     assert len({each.id for each in told}) == len(told) == 3
