@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from .binary import is_binary, texts_in
 from .core import Guard
 from .forms import Forms
 from .origin import Origin
@@ -24,6 +25,9 @@ from .pieces import as_text
 MAX_LABELS = 16 * 1024
 MAX_TEXTS = 2000
 """Texts of a stored value that are looked at; one with more is labelled as a whole."""
+_MIN_BINARY = 64 * 1024
+"""Bytes of data that is no text from which on its texts alone are looked for, and where it is from
+as a whole: to search all of it for all texts of the event takes half a second for each MB."""
 _MAX_SOURCE = 200
 _MAX_DEPTH = 2
 _MIN_SPELLED = 3
@@ -68,6 +72,8 @@ class Labels:
         """Return where a text, or what it is an encoding of, is from."""
         if self.guard.is_own(text):  # what it shares with the event is chance
             return None
+        if isinstance(text, bytes) and self._is_large_binary(text):
+            return self._origin_of_binary(text)
         spans = self.guard.spans(text)
         doubtful = next((s for s in spans if not s.vouched), None)
         if doubtful is not None or depth == _MAX_DEPTH:
@@ -80,6 +86,19 @@ class Labels:
                 if origin is not None:
                     return origin
         return None
+
+    def _is_large_binary(self, data: bytes) -> bool:
+        """Tell whether data is no text, and was not seen being put together."""
+        large = len(data) >= _MIN_BINARY
+        return large and self.guard.provenance.of(data) is None and is_binary(data)
+
+    def _origin_of_binary(self, data: bytes) -> Origin | None:
+        taint = self.guard.taint
+        whole = taint.of_data(data, whole=True) if taint is not None else None
+        if whole is not None:
+            return whole
+        spans = self.guard.spans("\n".join(texts_in(data)))
+        return next((span.origin for span in spans if not span.vouched), None)
 
     def _was_looked_at(self, text: str | bytes, depth: int) -> bool:
         """Tell whether a decoded text was looked at before, no deeper than this.

@@ -27,6 +27,7 @@ _LATER_FIELDS = (
     "layout",
     "fresh",
     "packages",
+    "grants_in_tables",
 )
 """Fields of a function that the first release did not have."""
 _LATER_LIMITS = ("warm",)
