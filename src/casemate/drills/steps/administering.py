@@ -115,7 +115,7 @@ def budget(actors: Actors) -> None:
     path = f"/budgets/{{p}}/{name}"
     used = actors.owner("GET /usage?project={p}").json()["rows"]
     known = sum(row["requests"] for row in used if row.get("function") == "leaver")
-    wanted = {"unit": "requests", "per": "day", "function": "leaver"}
+    wanted = {"unit": "requests", "per": "day", "function": "leaver", "hard": True}
     try:
         actors.owner(f"PUT {path}", {**wanted, "amount": 2 * known + 4})
         for _ in range(known + 6):
