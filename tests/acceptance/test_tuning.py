@@ -24,6 +24,7 @@ MANIFEST = """
 name = "tuned"
 [function.f]
 handler = "app:handler"
+fresh = "process"  # the peak of each call is known
 [function.f.limits]
 memory = "{memory}"
 timeout = "{timeout}"

@@ -108,6 +108,14 @@ def tune(
     return tuple(each for each in found if each is not None)
 
 
+def _restored(spec: FunctionSpec) -> bool:
+    """Tell whether a process may have calls of which the peak of memory is not known.
+
+    It is read where a call has a process of its own: of those that are restored, of the first one.
+    """
+    return spec.isolation is Isolation.REQUEST and spec.fresh is Fresh.RESTORED
+
+
 def _memory(spec: FunctionSpec, whole: Usage, prices: Prices) -> Proposal | None:
     now = spec.limits.memory
     if not whole.peak:
@@ -117,7 +125,7 @@ def _memory(spec: FunctionSpec, whole: Usage, prices: Prices) -> Proposal | None
     why = f"no process held more than {whole.peak / _MIB:.1f} MB"
     if wanted > now and whole.peak > now * 0.9:
         return Proposal("limits.memory", _mb(now), _mb(wanted), f"{why}, which is nearly all")
-    if wanted > now * _WORTH:
+    if wanted > now * _WORTH or _restored(spec):
         return None
     less = msgspec.structs.replace(whole, memory_mb_ms=whole.memory_mb_ms * wanted // now)
     saves = prices.cost(whole) - prices.cost(less)

@@ -51,7 +51,8 @@ def ran(at: float, ms: float, cpu_us: int = 1000, **rest: Any) -> InvocationReco
 
 
 def test_memory_with_its_saving() -> None:
-    found = proposed(peak=40 * MIB, memory_mb_ms=256 * 100_000)["limits.memory"]
+    forked = {"fresh": Fresh.PROCESS}
+    found = proposed(forked, peak=40 * MIB, memory_mb_ms=256 * 100_000)["limits.memory"]
     assert (found.now, found.proposed) == ("256MB", "64MB")
     assert found.saves == Decimal(192 * 100_000) / 1024 / 1000 * Decimal("0.0000166667")
     assert "40.0 MB" in found.why
@@ -61,7 +62,13 @@ def test_memory_with_its_saving() -> None:
 
 @pytest.mark.parametrize("peak", [0, 150 * MIB, 200 * MIB])
 def test_memory_that_fits_or_is_unknown_is_left(peak: int) -> None:
-    assert "limits.memory" not in proposed(peak=peak)
+    assert "limits.memory" not in proposed({"fresh": Fresh.PROCESS}, peak=peak)
+
+
+def test_less_memory_is_not_proposed_by_the_first_calls_of_processes_alone() -> None:
+    """A limit that these fit killed every other call of a function whose processes are restored."""
+    assert "limits.memory" not in proposed(peak=4 * MIB)
+    assert "limits.memory" in proposed({"isolation": Isolation.INSTANCE}, peak=4 * MIB)
 
 
 def test_more_cpu_where_calls_use_all_of_it() -> None:
