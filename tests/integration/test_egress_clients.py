@@ -190,7 +190,7 @@ def test_authors_read_what_is_missing(
     printed = run(client + f'print(get("{scheme}://other.example.com/"))')
     port = {"http": 80, "https": 443}[scheme]
     assert f"not granted egress to other.example.com:{port}" in printed
-    assert f'egress = [{{ host = "other.example.com", port = {port} }}]' in printed
+    assert f'egress: {{ host = "other.example.com", port = {port} }}' in printed
     assert (proxy.denial().host, proxy.denial().port) == ("other.example.com", port)
 
 
