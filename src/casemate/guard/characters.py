@@ -47,18 +47,22 @@ def spans(
     candidates = list(_candidates(single, is_constant)) if _short(steps, is_constant) else []
     if not candidates:
         return []
+    explained: Origin | None = None
+    kept: list[Span] = []
     for source, origin in sources():
         text = lowered(source)
-        enclosed = _enclosed(steps, text, is_constant)
+        enclosed = _enclosed(steps, text, is_constant) if explained is None else None
         if enclosed is not None:
-            return _runs(enclosed, origin.decoded("its characters"))
+            explained, kept = origin, _runs(enclosed, origin.decoded("its characters"))
+        if explained is not None and _is_within(origin, explained):
+            continue  # other forms of it are there by chance, but not other values
         left = (p for p, wanted in candidates if _is_left_of(wanted, text))
         places: Sequence[int] = next(left, ())
         places = places or _one_by_one(steps, text, is_constant)
         places = places or next((p for p, wanted in candidates if _is_turned(wanted, text)), ())
         if places:
             return _runs(places, origin.decoded("its characters"))
-    return []
+    return kept
 
 
 def of_numbers(text: str, is_constant: Callable[[str], bool]) -> list[Span]:
@@ -185,6 +189,13 @@ def _enclosed(
     # What stands for a character is longer here: another sign may be that of another text.
     kept = _kept(inner, source, lambda piece: False)
     return None if kept is None else [place + left for place in kept]
+
+
+def _is_within(origin: Origin, value: Origin) -> bool:
+    """Tell whether an origin is a value, in any form, or a part of what that was decoded to."""
+    if origin.source != value.source or isinstance(origin.steps, str):
+        return origin[:2] == value[:2]
+    return origin.steps[: len(value.steps)] == value.steps
 
 
 def _is_sign(step: Step, is_constant: Callable[[str], bool]) -> bool:

@@ -69,6 +69,20 @@ def handler(event, context):
 ESCAPED = FILTER.format(char="SPECIAL.get(c, c)")
 HALF = FILTER.format(char='c if c in "*" else SPECIAL.get(c, c)')
 BARE = FILTER.format(char="c")
+LOOPED = """
+ANY, SPECIAL = "*", {"(": "\\\\28", ")": "\\\\29"}
+class Connection:
+    def search(self, search_base, search_filter, attributes=()):
+        return search_filter
+def plain(value):
+    out = ""
+    for c in value:
+        out += SPECIAL.get(c, c)
+    return out
+def handler(event, context):
+    parts = "(&(objectClass=person)(cn=%s))" % plain(event["v"])
+    return Connection().search(search_base="dc=acme", search_filter=parts)
+"""
 
 LISTED = """
 def handler(event, context):
@@ -119,6 +133,11 @@ def test_lines_that_begin_and_signs_that_stand_for_others_are_stopped(tmp_path: 
         "one star of many signs": (HALF, {"v": "*x))))((((("}),
         "stars as they are": (BARE, {"v": "*)(uid=*"}),
         "a star beside a text that has others": (BARE, {"memo": "_abuid=_", "v": "*)(uid=*"}),
+        **{
+            f"{value} beside {memo}": (code, {"memo": memo, "v": value})
+            for code in (BARE, LOOPED)
+            for memo, value in ((")(uid=", "*)(uid=*"), ("a(b", "*a(b*"), ("uid", "*uid*"))
+        },
         "an item that is read": (READ, {"version": "1", "v": ["a\n* b"]}),
         **{
             f"{what} for {loader}": (LOADED.format(loader=loader), event)
@@ -148,6 +167,7 @@ def test_what_only_looks_so_passes(tmp_path: Path) -> None:
         "an escaped star": (ESCAPED, {"v": "*)(uid=*"}),
         "an escaped star alone": (ESCAPED, {"v": "*uid=*"}),
         "an escaped end": (ESCAPED, {"v": "*)(uid=x*)"}),
+        "an escaped form": (ESCAPED, {"v": "*)(uid=*", "office": "Aarhus"}),
         "many that are escaped": (ESCAPED, {"v": "*)(|(a=*"}),
         "an item that is shown": (SHOWN, {"version": "1", "v": ["## Steps\n\n* open *page*"]}),
         "a title in braces": (DOCUMENT, {"v": "{ok: true}"}),
