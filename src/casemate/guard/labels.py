@@ -13,21 +13,24 @@ does not fit, stands for all of the value. Labels hold no value, but keys of the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from .binary import is_binary, texts_in
+from .binary import is_binary
 from .core import Guard
 from .forms import Forms
-from .origin import Origin
+from .known import MIN_SEARCHED
+from .origin import Origin, Span
 from .pieces import as_text
 
 MAX_LABELS = 16 * 1024
 MAX_TEXTS = 2000
 """Texts of a stored value that are looked at; one with more is labelled as a whole."""
 _MIN_BINARY = 64 * 1024
-"""Bytes of data that is no text from which on its texts alone are looked for, and where it is from
-as a whole: to search all of it for all texts of the event takes half a second for each MB."""
+"""Bytes of data that is no text from which on what is text in it is searched, and not all of it."""
+_TEXT = re.compile(rf"[^\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]{{{MIN_SEARCHED + 1},}}+")
+"""What may hold a text that is searched for."""
 _MAX_SOURCE = 200
 _MAX_DEPTH = 2
 _MIN_SPELLED = 3
@@ -72,9 +75,7 @@ class Labels:
         """Return where a text, or what it is an encoding of, is from."""
         if self.guard.is_own(text):  # what it shares with the event is chance
             return None
-        if isinstance(text, bytes) and self._is_large_binary(text):
-            return self._origin_of_binary(text)
-        spans = self.guard.spans(text)
+        spans = self._spans(text)
         doubtful = next((s for s in spans if not s.vouched), None)
         if doubtful is not None or depth == _MAX_DEPTH:
             return doubtful.origin if doubtful is not None else None
@@ -87,18 +88,17 @@ class Labels:
                     return origin
         return None
 
-    def _is_large_binary(self, data: bytes) -> bool:
-        """Tell whether data is no text, and was not seen being put together."""
-        large = len(data) >= _MIN_BINARY
-        return large and self.guard.provenance.of(data) is None and is_binary(data)
-
-    def _origin_of_binary(self, data: bytes) -> Origin | None:
+    def _spans(self, text: str | bytes) -> list[Span]:
+        """Return what is from outside, of large data that is no text by the texts in it."""
         taint = self.guard.taint
-        whole = taint.of_data(data, whole=True) if taint is not None else None
-        if whole is not None:
-            return whole
-        spans = self.guard.spans("\n".join(texts_in(data)))
-        return next((span.origin for span in spans if not span.vouched), None)
+        if isinstance(text, str) or len(text) < _MIN_BINARY or not is_binary(text):
+            return self.guard.spans(text)
+        if taint is None or self.guard.provenance.of(text) is not None:
+            return self.guard.spans(text)
+        origin = taint.of_data(text, whole=True)
+        if origin is not None:
+            return [Span(0, len(text), origin, exact=True)]
+        return self.guard.spans("\n".join(_TEXT.findall(as_text(text))))
 
     def _was_looked_at(self, text: str | bytes, depth: int) -> bool:
         """Tell whether a decoded text was looked at before, no deeper than this.
