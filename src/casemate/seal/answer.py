@@ -80,15 +80,20 @@ def _headers(given: list[tuple[str, str]]) -> tuple[tuple[bytes, bytes], ...]:
             raise AnswerError(f"header name {name!r} is not ASCII") from error
         if not _TOKEN.fullmatch(encoded):
             raise AnswerError(f"header name {name!r} is not a token (RFC 9110)")
+        size += len(encoded) + len(value)
+        _require_sent(size)  # before what would be encoded
         if encoded in _HOP_BY_HOP:
-            size += len(encoded) + len(value)
             continue
         sent = _value(name, _uri(value) if encoded in _ADDRESSES else value)
-        size += len(encoded) + len(sent)
+        size += len(sent) - len(value)
         headers.append((encoded, sent))
+    _require_sent(size)
+    return tuple(headers)
+
+
+def _require_sent(size: int) -> None:
     if size > _MAX_HEADER_BYTES:
         raise AnswerError(f"{size} bytes of headers; at most {_MAX_HEADER_BYTES} are sent")
-    return tuple(headers)
 
 
 def _uri(value: str) -> str:

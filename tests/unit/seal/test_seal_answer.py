@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.model.http import HttpResponse
+from casemate.seal import answer
 from casemate.seal.answer import AnswerError, response
 from casemate.triggers.http_server.response_head import encode_head
 
@@ -280,6 +281,17 @@ def test_an_address_has_no_line_of_its_own_and_counts_as_it_is_sent() -> None:
         response(headers(("location", "/ä\r\nset-cookie: a=b")), b"")
     with pytest.raises(AnswerError, match="bytes of headers"):
         response(headers(("location", "€" * 4000)), b"")
+
+
+def test_an_address_that_is_too_long_is_refused_before_it_is_encoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def encoded(_value: str) -> str:
+        raise AssertionError("megabytes are encoded on the event loop")
+
+    monkeypatch.setattr(answer, "_uri", encoded)
+    with pytest.raises(AnswerError, match="bytes of headers"):
+        response(headers(("location", "ä" * (6 << 20))), b"")
 
 
 def test_another_header_that_cannot_be_sent_is_told_with_what_can() -> None:
