@@ -5,8 +5,7 @@ Asked only of an empty answer: what is on record of a function that was removed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -16,6 +15,7 @@ from casemate.api.authorization import function_of
 from casemate.api.service import Service
 from casemate.model.errors import NoFunctionError, NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
+from casemate.near_names import near, question
 from casemate.operations.declaration import Decided, Operation
 from casemate.operations.form import form_of
 
@@ -23,12 +23,9 @@ May = Callable[[Action, Resource], bool]
 """Tells whether who asks may do something; nothing is recorded."""
 NOT_FOUND_THERE = frozenset(("behind", "counts", "missing", "nodes", "rules", "versions"))
 """Fields of answers that tell of the node, whatever was asked for."""
-
-
 MAX_COMPARED = 50
 """Functions among whose names a wrong one is looked for: 2 ms of the event loop at most."""
 _MAX_GUESSED = 32
-_READ = Action.FUNCTION_READ
 
 
 def is_empty(answer: Any) -> bool:
@@ -68,9 +65,9 @@ async def require_named(operation: Operation[Any], service: Service, may: May) -
 
 
 async def _no_project(project: str, which: str, service: Service, may: May) -> NotFoundError:
-    seen = dict.fromkeys(found for found, _ in await _seen(project, service, may))
+    seen = {found: found for found, _ in await _seen(project, service, may)}
     return NotFoundError(
-        f"There is no project {project}{which}{_suggestion(project, seen)}",
+        f"There is no project {project}{which}{_asked(project, seen)}",
         next_step="`casemate ls` lists what you may see, as PROJECT/FUNCTION; a project is there "
         "from its first deploy on.",
     )
@@ -98,34 +95,27 @@ async def told_missing(error: NoFunctionError, service: Service, may: May) -> No
         )
     seen = await _seen(project, service, may)
     beside = {name: f"{project}/{name}" for found, name in seen if found == project}
-    near = _near(function, beside)
-    if near is None:
-        # What is meant has the same name in another project, as that was mistyped.
-        projects = {found: f"{found}/{name}" for found, name in seen if name == function}
-        near = _near(project, projects)
-    return NotFoundError(f"{missing}{_asked(near)}", next_step=error.next_step)
+    # What is meant may have the same name in another project, as that was mistyped.
+    projects = {found: f"{found}/{name}" for found, name in seen if name == function}
+    meant = near(function, beside, longest=_MAX_GUESSED) or near(
+        project, projects, longest=_MAX_GUESSED
+    )
+    return NotFoundError(f"{missing}{question(meant) or '.'}", next_step=error.next_step)
 
 
 async def _seen(project: str, service: Service, may: May) -> list[tuple[str, str]]:
     """Return functions that who asks may see, those of a project first; so many are looked at."""
     found = [(each.project, each.name) for each in await service.control.functions()]
     found.sort(key=lambda each: each[0] != project)
-    return [each for each in islice(found, MAX_COMPARED) if may(_READ, function_of(*each))]
+    return [
+        each
+        for each in islice(found, MAX_COMPARED)
+        if may(Action.FUNCTION_READ, function_of(*each))
+    ]
 
 
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    return _asked(_near(word, {name: name for name in known}))
-
-
-def _near(word: str, known: dict[str, str]) -> str | None:
-    if len(word) > _MAX_GUESSED:
-        return None
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return known[close[0]] if close else None
-
-
-def _asked(near: str | None) -> str:
-    return "." if near is None else f'; did you mean "{near}"?'
+def _asked(word: str, known: dict[str, str]) -> str:
+    return question(near(word, known, longest=_MAX_GUESSED)) or "."
 
 
 async def _may_see(project: str, service: Service, may: May) -> bool:

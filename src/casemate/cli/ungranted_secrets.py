@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from casemate.cli.client import NodeClient
 from casemate.cli.unset_secrets import wanted_secrets
 from casemate.model.deployment import DeployedFunction
+from casemate.near_names import near, question
 from casemate.operations.functions import ListFunctions
 
 _MAX_SHOWN = 8
@@ -42,9 +42,9 @@ def _wanted_by(function: DeployedFunction) -> set[str]:
 
 
 def _note(project: str, name: str, wanted: set[tuple[str, str]], projects: set[str]) -> str:
-    near = _near(project, name, wanted, projects)
-    asked = f'; did you mean "{near}"?' if near else "."
-    mistyped = f" If so, `casemate secrets rm {project}/{name}`." if near else ""
+    meant = _meant(project, name, wanted, projects)
+    asked = question(meant) or "."
+    mistyped = f" If so, `casemate secrets rm {project}/{name}`." if meant else ""
     return (
         f"No function that you may see is granted the secret {project}/{name}{asked}{mistyped}\n"
         f'Next: Under [function.NAME.grants] in casemate.toml: secrets = ["{name}"], and deploy. '
@@ -52,12 +52,13 @@ def _note(project: str, name: str, wanted: set[tuple[str, str]], projects: set[s
     )
 
 
-def _near(project: str, name: str, wanted: set[tuple[str, str]], there: set[str]) -> str:
+def _meant(project: str, name: str, wanted: set[tuple[str, str]], there: set[str]) -> str | None:
     beside = {other: f"{project}/{other}" for found, other in wanted if found == project}
     same = {found: f"{found}/{name}" for found, other in wanted if other == name}
     # What nobody wants yet may still be meant for another project than one that is not there.
     projects = {} if project in there else {found: f"{found}/{name}" for found in there}
     for word, known in ((name, beside), (project, same), (project, projects)):
-        if close := get_close_matches(word, sorted(known)[:_MAX_COMPARED], n=1, cutoff=0.6):
-            return known[close[0]]
-    return ""
+        compared = {each: known[each] for each in sorted(known)[:_MAX_COMPARED]}
+        if (found := near(word, compared)) is not None:
+            return found
+    return None

@@ -235,11 +235,21 @@ def wrap_after(owner: Any, name: str, after: After) -> None:
     setattr(owner, name, kind(followed) if kind is not None else followed)
 
 
+def _file_of(guard: Guard, frame: FrameType) -> str:
+    """Return the file of who calls: of a module of others, by the names that its code has.
+
+    To ask a frame for these raises no audit event, as to ask for its code does.
+    """
+    file = frame.f_globals.get("__file__")
+    if type(file) is str and file.startswith((guard.acts.deps, _OF_PYTHON)):
+        return file
+    return frame.f_code.co_filename
+
+
 def wrap_after_own(guard: Guard, module: ModuleType, name: str, after: After) -> None:
     """Do the same of a module's function for the calls that the function's own code makes itself.
 
-    Who asks is found out first, and in the fewest steps: of a module of others, by the names that
-    its code has. To ask a frame for these raises no audit event, as to ask for its code does.
+    Who asks is found out first, and in the fewest steps.
     """
     function = getattr(module, name)
     if getattr(function, "__casemate_followed__", False):
@@ -249,11 +259,7 @@ def wrap_after_own(guard: Guard, module: ModuleType, name: str, after: After) ->
     @functools.wraps(function)
     def followed(*arguments: Any, **named: Any) -> Any:
         result = function(*arguments, **named)
-        frame = frame_of(1)
-        file = frame.f_globals.get("__file__")
-        if type(file) is str and file.startswith((guard.acts.deps, _OF_PYTHON)):
-            return result
-        if frame.f_code.co_filename.startswith(guard.root):
+        if _file_of(guard, frame_of(1)).startswith(guard.root):
             after(arguments, named, result)
         return result
 
@@ -272,13 +278,9 @@ def wrap_direct(guard: Guard, owner: Any, name: str, before: Before, *through: s
         @functools.wraps(function)
         def now(*arguments: Any, **named: Any) -> Any:
             frame = frame_of(1)
-            names = frame.f_globals
-            file = names.get("__file__")
-            # By its names first, for which no audit event is raised, as for its code.
-            if type(file) is not str or not file.startswith((guard.acts.deps, _OF_PYTHON)):
-                file = frame.f_code.co_filename
+            file = _file_of(guard, frame)
             if file != _CALLS_OF_CODE and not file.startswith(guard.root):
-                package = str(names.get("__name__", "")).partition(".")[0]
+                package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
                 near = package in through or file.startswith(_OWN)
                 if not (near and is_direct(guard, *through)):
                     return function(*arguments, **named)

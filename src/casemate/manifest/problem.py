@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
 from casemate.manifest.locator import KeyLocator, KeyPath, Position
 from casemate.model.errors import InvalidInputError
+from casemate.near_names import near, question
 
 MAX_PROBLEMS = 500
 """Problems told of one manifest; the number of those left out is told too."""
 
 _TYPE_NAMES: dict[type, str] = {int: "an integer", float: "a float"}
 _MAX_SHOWN = 80
-_MAX_GUESSED = 64
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -177,11 +176,8 @@ def described(value: object) -> str:
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return `; did you mean "..."?` for a word close to a known one, else nothing."""
-    if len(word) > _MAX_GUESSED:
-        return ""
     by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
-    return f'; did you mean "{by_lower[close[0]]}"?' if close else ""
+    return question(near(word.lower(), by_lower))
 
 
 def _is_bare(name: str) -> bool:

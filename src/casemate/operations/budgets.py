@@ -25,11 +25,16 @@ from casemate.operations.declaration import (
     on_project,
     on_project_or_node,
 )
-from casemate.operations.fields import Name, OnlyProject, number, text, whole
+from casemate.operations.fields import Name, OnlyProject, Reason, number, text, whole
 from casemate.operations.given import DURATION, Given
 
 MAX_PRICES = 64 * 1024
 _PATH = "/budgets/{project}/{name}"
+_LiftedFor = Annotated[
+    int,
+    number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT),
+    Given(flags="--for", metavar=DURATION),
+]
 _WHO = whole(r"^[a-z]{4,9}:[A-Za-z0-9][A-Za-z0-9_./@-]{0,254}$")
 _ACCOUNT = whole(r"^(?:node|[a-z]{4,9}:[A-Za-z0-9][A-Za-z0-9_./@-]{0,254})$")
 _BUDGET = BudgetState(
@@ -158,16 +163,8 @@ class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
     )
     project: Name
     name: Annotated[Name, msgspec.Meta(description="Name of the budget.")]
-    seconds: Annotated[
-        int,
-        number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT),
-        Given(flags="--for", metavar=DURATION),
-    ]
-    reason: Annotated[
-        str,
-        text("The reason, for whoever asks later.", least=1, most=256),
-        Given(flags="--reason", metavar="TEXT"),
-    ]
+    seconds: _LiftedFor
+    reason: Reason
 
 
 class LetRun(Operation[Unusual], frozen=True, kw_only=True):
@@ -187,16 +184,8 @@ class LetRun(Operation[Unusual], frozen=True, kw_only=True):
     )
     project: Name
     function: Annotated[Name, msgspec.Meta(description="The function.")]
-    seconds: Annotated[
-        int,
-        number("For how many seconds; 0 ends it.", least=0, most=MAX_LIFT),
-        Given(flags="--for", metavar=DURATION),
-    ]
-    reason: Annotated[
-        str,
-        text("The reason, for whoever asks later.", least=1, most=256),
-        Given(flags="--reason", metavar="TEXT"),
-    ]
+    seconds: _LiftedFor
+    reason: Reason
 
 
 class RemoveBudget(Operation[None], frozen=True, kw_only=True):

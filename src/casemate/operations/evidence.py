@@ -9,8 +9,7 @@ import msgspec
 
 from casemate.model.principal import Action
 from casemate.operations.declaration import TAR, Declaration, Operation
-from casemate.operations.fields import Id, number, text
-from casemate.operations.given import Given
+from casemate.operations.fields import Id, Reason, number
 
 _EvidenceId = Annotated[Id, msgspec.Meta(description="Id of an archive of evidence.")]
 
@@ -110,11 +109,7 @@ class ReleaseEvidence(Operation[None], frozen=True, kw_only=True):
         example={"reason": "the case is closed"},
     )
     id: _EvidenceId
-    reason: Annotated[
-        str,
-        text("The reason, for whoever asks later.", least=1, most=256),
-        Given(flags="--reason", metavar="TEXT"),
-    ]
+    reason: Reason
 
 
 class HoldView(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,11 +148,6 @@ _HOLD = HoldView(
     bytes=183296,
     recordings=3,
 )
-_Why = Annotated[
-    str,
-    text("The reason, for whoever asks later.", least=1, most=256),
-    Given(flags="--reason", metavar="TEXT"),
-]
 
 
 class HoldIncident(Operation[HoldView], frozen=True, kw_only=True):
@@ -178,7 +168,7 @@ class HoldIncident(Operation[HoldView], frozen=True, kw_only=True):
     )
     id: Id
     days: Annotated[int, number("For how many days, from now on.", least=1, most=90)] = 30
-    reason: _Why
+    reason: Reason
 
 
 class ReleaseHold(Operation[None], frozen=True, kw_only=True):
@@ -193,7 +183,7 @@ class ReleaseHold(Operation[None], frozen=True, kw_only=True):
         example={"reason": "the case is closed"},
     )
     id: Id
-    reason: _Why
+    reason: Reason
 
 
 class ListHolds(Operation[Holds], frozen=True, kw_only=True):

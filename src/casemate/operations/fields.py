@@ -56,6 +56,11 @@ Key = Annotated[
     text("The object's key.", least=1, example="reports/2026-11.csv"),
     Given("The object's key, unchanged: not a path of this machine."),
 ]
+Reason = Annotated[
+    str,
+    text("The reason, for whoever asks later.", least=1, most=256),
+    Given(flags="--reason", metavar="TEXT"),
+]
 Revision = Annotated[int, number("A revision.")]
 IfRevision = Annotated[int, number("Only if this revision is present; 0: only if there is none.")]
 Natural = Annotated[int, Meta(ge=0, le=HIGHEST)]

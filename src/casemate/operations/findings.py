@@ -11,7 +11,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.level import Level
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation, on_project_or_node
-from casemate.operations.fields import Id, Moment, Name, OnlyProject, number, text, whole
+from casemate.operations.fields import Id, Moment, Name, OnlyProject, Reason, number, text, whole
 from casemate.operations.given import DURATION, Given
 
 MAX_FINDINGS = 1000
@@ -296,11 +296,7 @@ class SilenceAlerts(Operation[None], frozen=True, kw_only=True):
         number("For how long; 0 ends a silence.", least=0, most=MAX_SILENCE),
         Given(flags="--for", metavar=DURATION),
     ]
-    reason: Annotated[
-        str,
-        text("The reason, for whoever asks later.", least=1, most=256),
-        Given(flags="--reason", metavar="TEXT"),
-    ]
+    reason: Reason
 
 
 class ListAlertSilences(Operation[AlertSilences], frozen=True, kw_only=True):

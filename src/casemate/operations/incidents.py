@@ -13,7 +13,7 @@ from casemate.model.function import NAME_PATTERN
 from casemate.model.level import Level
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations.declaration import Declaration, Operation, on_project_or_node
-from casemate.operations.fields import Id, Name, OnlyProject, number, text, whole
+from casemate.operations.fields import Id, Name, OnlyProject, Reason, number, text, whole
 from casemate.operations.findings import Finding, LeastLevel
 from casemate.operations.given import Given
 
@@ -321,11 +321,7 @@ class ContainIncident(Operation[Containment], frozen=True, kw_only=True):
         answer=Containment(incident=_INCIDENT.id, actions=(_DONE,)),
     )
     id: Id
-    reason: Annotated[
-        str,
-        text("The reason, for whoever asks later.", least=1, most=256),
-        Given(flags="--reason", metavar="TEXT"),
-    ]
+    reason: Reason
     functions: Annotated[
         tuple[Annotated[str, msgspec.Meta(pattern=whole(_NAMED), examples=["shop/report"])], ...],
         msgspec.Meta(

@@ -10,7 +10,7 @@ import msgspec
 from casemate.model.playbook import Approval, PlaybookAct, PlaybookRun, Step
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation, on_project, on_project_or_node
-from casemate.operations.fields import Id, Name, OnlyProject, number, text
+from casemate.operations.fields import Id, Name, OnlyProject, Reason, number, text
 from casemate.operations.given import Given
 
 MAX_TEXT = 64 * 1024
@@ -20,11 +20,6 @@ MAX_RUNS = 1000
 MAX_NUMBER = (1 << 31) - 1
 
 _FileName = Annotated[Name, msgspec.Meta(description="The playbook's name, without `.toml`.")]
-_Reason = Annotated[
-    str,
-    text("The reason, for whoever asks later.", least=1, most=256),
-    Given(flags="--reason", metavar="TEXT"),
-]
 _Number = Annotated[int, number("The version.", least=1, most=MAX_NUMBER)]
 _RunId = Annotated[Id, msgspec.Meta(description="Id of a run.")]
 
@@ -251,7 +246,7 @@ class PausePlaybooks(Operation[None], frozen=True, kw_only=True):
     )
     project: Name
     seconds: Annotated[int, number("For how many seconds; 0 ends it.", most=MAX_PAUSE)]
-    reason: _Reason
+    reason: Reason
 
 
 class ListPlaybookRuns(Operation[PlaybookRuns], frozen=True, kw_only=True):
@@ -297,7 +292,7 @@ class DismissPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
         answer=msgspec.structs.replace(_RUN, state=Step.DISMISSED),
     )
     id: _RunId
-    reason: _Reason
+    reason: Reason
 
 
 class UndoPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
@@ -312,7 +307,7 @@ class UndoPlaybookRun(Operation[PlaybookRun], frozen=True, kw_only=True):
         answer=msgspec.structs.replace(_RUN, state=Step.UNDONE),
     )
     id: _RunId
-    reason: _Reason
+    reason: Reason
     action: (
         Annotated[
             str,
@@ -335,7 +330,7 @@ class UndoIncident(Operation[PlaybookRuns], frozen=True, kw_only=True):
         answer=_RUNS,
     )
     id: Id
-    reason: _Reason
+    reason: Reason
     action: (
         Annotated[
             str,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 from casemate.audit.flow.library import contexts
@@ -122,22 +124,23 @@ def returned(reader: Reader, value: Value, state: State, node: Node) -> None:
     for option in options(value):
         thing = thing_of(option, state)
         if isinstance(thing, Mapping):
-            file, place = reader.made.get(getattr(option, "number", 0), ("", node))
-            outer = reader.frame.file
-            reader.frame.file = file or outer
-            try:
+            with _where_made(reader, option, node) as place:
                 _answer(reader, thing, state, place)
-            finally:
-                reader.frame.file = outer
         elif isinstance(thing, Instance) and thing.type == "Response()":
-            told = getattr(thing.attributes.get("=1"), "number", 0)
-            file, place = reader.made.get(told, ("", node))
-            outer = reader.frame.file
-            reader.frame.file = file or outer
-            try:
+            with _where_made(reader, thing.attributes.get("=1"), node) as place:
                 _response(reader, thing, state, place)
-            finally:
-                reader.frame.file = outer
+
+
+@contextlib.contextmanager
+def _where_made(reader: Reader, value: Value | None, node: Node) -> Iterator[Node]:
+    """Give the place where a value was made, in whose file what is found is told."""
+    file, place = reader.made.get(getattr(value, "number", 0), ("", node))
+    outer = reader.frame.file
+    reader.frame.file = file or outer
+    try:
+        yield place
+    finally:
+        reader.frame.file = outer
 
 
 def _answer(reader: Reader, answer: Mapping, state: State, node: Node) -> None:

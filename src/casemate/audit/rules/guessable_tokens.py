@@ -44,14 +44,15 @@ def guessable(
         if isinstance(node, _FUNCTIONS) and is_token(node.name):
             for inner in walk(node):
                 if isinstance(inner, ast.Return) and _is_guessed(file, inner.value, makers):
-                    yield inner, _text(node.name)
+                    yield inner, guessed(node.name)
             continue
         for name, value in _given(node):
             if is_token(name) and _is_guessed(file, value, makers):
-                yield node if isinstance(node, ast.stmt) else value, _text(name)
+                yield node if isinstance(node, ast.stmt) else value, guessed(name)
 
 
-def _text(name: str) -> str:
+def guessed(name: str) -> str:
+    """Say what is wrong with what has this name."""
     return f"{name[:60]} is made from numbers that can be guessed"
 
 

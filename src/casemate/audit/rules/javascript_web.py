@@ -15,9 +15,9 @@ from casemate.audit.javascript.script_file import (
     text_of,
 )
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.rules.guessable_tokens import is_token
+from casemate.audit.rules.guessable_tokens import guessed, is_token
 from casemate.audit.rules.javascript_looks import SESSIONS, Found, by_stage, value_of
-from casemate.audit.rules.python_cookies import FORGED, SENSITIVE, written_cookie
+from casemate.audit.rules.python_cookies import FORGED, SENSITIVE, set_without, written_cookie
 from casemate.audit.rules.secret_search import random
 
 _WITH_COOKIES = "pages of any site may read it with cookies"
@@ -191,7 +191,7 @@ def _lacking(file: ScriptFile, arguments: list[Node]) -> str:
         return ""
     wanted = ("secure",) if FORGED.search(shown) else ("secure", "httpOnly")
     lacking = [flag for flag in wanted if _is_off(options, flag)]
-    return f"the cookie {shown[:40]} is set without {' and '.join(lacking)}" if lacking else ""
+    return set_without(shown, lacking)
 
 
 def _is_off(options: Node | None, flag: str) -> bool:
@@ -239,7 +239,7 @@ def guessable(file: ScriptFile) -> Found:
             if name and _is_returned(file, node, around):
                 makers.setdefault(name, node)
                 if is_token(name):
-                    yield node, f"{name[:60]} is made from numbers that can be guessed"
+                    yield node, guessed(name)
             if around.kind in FUNCTIONS and name:
                 break
     for node in file.kinds["variable_declarator"] if makers else ():
@@ -248,7 +248,7 @@ def guessable(file: ScriptFile) -> Found:
         if own is None or value is None or not called or not is_token(own.text):
             continue
         if file.name(value.get("function")) in makers:
-            yield node, f"{own.text[:60]} is made from numbers that can be guessed"
+            yield node, guessed(own.text)
 
 
 def _named(file: ScriptFile, function: Node) -> str:

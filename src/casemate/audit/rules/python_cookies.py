@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.rules.looks import argument, is_value, scopes
@@ -67,7 +68,12 @@ def _lacking(file: PythonFile, call: ast.Call) -> str:
         for flag in wanted
         if argument(call, flag) is None or is_value(argument(call, flag), False)
     ]
-    return f"the cookie {shown[:40]} is set without {' and '.join(lacking)}" if lacking else ""
+    return set_without(shown, lacking)
+
+
+def set_without(name: str, lacking: Sequence[str]) -> str:
+    """Say which flags a cookie is set without; nothing if it has those that it is to have."""
+    return f"the cookie {name[:40]} is set without {' and '.join(lacking)}" if lacking else ""
 
 
 def _shown(file: PythonFile, node: ast.expr | None) -> str:
@@ -100,7 +106,7 @@ def written_cookie(text: str) -> str:
         return ""
     wanted = ("secure",) if FORGED.search(name) else ("secure", "httponly")
     lacking = [flag for flag in wanted if flag not in held.split(";")]
-    return f"the cookie {name[:40]} is set without {' and '.join(lacking)}" if lacking else ""
+    return set_without(name, lacking)
 
 
 # -- answers for any site --------------------------------------------------------------------------
