@@ -128,6 +128,14 @@ def test_lines_that_begin_and_signs_that_stand_for_others_are_stopped(tmp_path: 
         "blanks that the code has put no deeper": (LEVEL, {"v": "x\n[security]\naudit = off"}),
         "a segment": (BEGINS, {"v": "x\nlevel: debug\nmode: y"}),
         "a segment behind blanks of its own": (BEGINS, {"v": "x\n  level: debug\n  mode: y"}),
+        "blanks of its own beside a text without them": (
+            BEGINS,
+            {"memo": "x\nlevel: debug\nmode: y", "v": " x\n  level: debug\n  mode: y"},
+        ),
+        "the same in capitals": (
+            BEGINS.replace(".strip()", ".strip().lower()"),
+            {"memo": "x\nlevel: debug\nmode: y", "v": " X\n  Level: debug\n  mode: Y"},
+        ),
         "a carriage return": (FOLDED, {"v": "x\n\r[security]\naudit = off"}),
         "a star that is left": (HALF, {"v": "*)(uid=*"}),
         "one star of many signs": (HALF, {"v": "*x))))((((("}),

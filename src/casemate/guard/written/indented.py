@@ -32,4 +32,8 @@ def is_indented(guard: Guard, text: str, span: Span) -> bool:
     plain = part.replace("\n" + indent, "\n")
     if any(found != "\n" for found in BREAKS.findall(plain)):
         return False
-    return guard.taint.exact(part) is None and guard.taint.exact(plain) is not None
+    if guard.taint.exact(part) is not None:
+        return False
+    # That another value has no blanks says nothing of this one.
+    origin = guard.taint.exact(plain)
+    return origin is not None and origin[:2] == span.origin[:2]
