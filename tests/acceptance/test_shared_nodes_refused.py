@@ -5,10 +5,8 @@ The same is tried by parts in the tests of `postgresql`, `blobs` and `store`, in
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -27,7 +25,7 @@ from support.faulty_bucket import FaultyBucket
 from support.node import default_risks
 from support.s3 import S3Server
 from support.s3_answers import always, answering, plain
-from support.servers import POSTGRES, free_port
+from support.servers import POSTGRES, reserved_port, serving
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(600)]
 
@@ -180,7 +178,7 @@ def test_a_url_with_a_slip(places: Places, wrong: tuple[str, str], told: str) ->
 @pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="there is no PgBouncer")
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 def test_a_pooler_that_shares_sessions(places: Places, mode: str, tmp_path_factory: Any) -> None:
-    port = free_port()
+    port = reserved_port()
     folder = places.database.folder
     users = places.database.give("users.txt", b'"test" ""')
     settings = places.database.give(
@@ -198,17 +196,9 @@ logfile = {folder}/pgbouncer.log
 """.encode(),
     )
     as_user = {"user": "nobody"} if places.database.is_root else {}
-    pooler = subprocess.Popen(["pgbouncer", settings], cwd=folder, **as_user)  # type: ignore[call-overload]
-    try:
+    with serving(["pgbouncer", settings], port, folder, **as_user):
         url = places.ours.store.replace(f":{places.database.port}/", f":{port}/")
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
         said = places.refusal("two", CASEMATE_STORE=url)
-    finally:
-        pooler.kill()
-        pooler.wait()
     assert "shares connections between transactions" in said
     assert "pool_mode = session" in said
 

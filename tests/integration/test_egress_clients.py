@@ -6,14 +6,11 @@ folder of the user's cache.
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +25,7 @@ from support.egress import (
     TestAuthority,
     egress,
 )
-from support.servers import free_port, wait_for_port
+from support.servers import postgresql, valkey
 
 PACKAGES = (
     "aiohttp==3.14.5",
@@ -36,11 +33,6 @@ PACKAGES = (
     "psycopg[binary]==3.3.9",
     "redis==8.1.0",
     "requests==2.34.2",
-)
-POSTGRES = max(
-    Path("/usr/lib/postgresql").glob("*/bin"),
-    key=lambda folder: int(folder.parent.name),
-    default=Path("/usr/lib/postgresql/none/bin"),
 )
 Run = Callable[..., str]
 
@@ -220,56 +212,15 @@ except s3.exceptions.NoSuchKey:
 @pytest.fixture
 def database() -> Iterator[int]:
     """The port of a PostgreSQL."""
-    if not POSTGRES.is_dir():
-        pytest.skip(f"there is no PostgreSQL in {POSTGRES}")
-    # PostgreSQL does not run as root.
-    user = "nobody" if os.geteuid() == 0 else getpass.getuser()
-    # Not below pytest's folder, which every run of it on this machine closes to others anew.
-    folder = Path(tempfile.mkdtemp(prefix="casemate-database-"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, user)
-    as_user = {"user": user} if os.geteuid() == 0 else {}
-    data, port = folder / "data", free_port()
-    subprocess.run(
-        [POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "test", "--no-sync"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-        **as_user,
-    )
-    options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
-    server = subprocess.Popen(
-        [POSTGRES / "postgres", "-D", data, "-p", str(port), "-k", folder, *options],
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        **as_user,
-    )
-    try:
-        wait_for_port(port)
+    with postgresql() as port:
         yield port
-    finally:
-        server.terminate()
-        server.wait(20)
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[int]:
     """The port of a Valkey."""
-    command = shutil.which("valkey-server") or shutil.which("redis-server")
-    if command is None:
-        pytest.skip("there is no valkey-server")
-    port = free_port()
-    server = subprocess.Popen(
-        [command, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        wait_for_port(port)
+    with valkey(tmp_path) as port:
         yield port
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 def test_psycopg_by_a_forward(run: Run, database: int) -> None:

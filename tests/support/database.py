@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from support.servers import POSTGRES, free_port
+from support.servers import POSTGRES, reserved_port
 
 _DURABLE_OFF = ("fsync=off", "full_page_writes=off")
 _SMALL = ("shared_buffers=16MB", "max_connections=100", "max_wal_size=64MB", "autovacuum=off")
@@ -35,7 +35,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-postgresql-"))
         shutil.chown(self.folder, self._as_user.get("user", getpass.getuser()))
         self._settings = settings
-        self.port = free_port()
+        self.port = reserved_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._made = 0
 
@@ -59,21 +59,24 @@ class Server:
     def start(self) -> None:
         """Start and wait until it answers."""
         options = [word for each in (*_SMALL, *self._settings) for word in ("-c", each)]
-        self.process = subprocess.Popen(
-            [
-                *(POSTGRES / "postgres", "-D", self.data, "-k", self.folder, "-p", str(self.port)),
-                *("-c", "listen_addresses=127.0.0.1", *options),
-            ],
-            stderr=subprocess.DEVNULL,
-            cwd=self.folder,
-            **self._as_user,
-        )
+        log = self.folder / "server.log"
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(POSTGRES / "postgres", "-D", self.data, "-k", self.folder),
+                    *("-p", str(self.port), "-c", "listen_addresses=127.0.0.1", *options),
+                ],
+                stderr=output,
+                cwd=self.folder,
+                **self._as_user,
+            )
         deadline = time.monotonic() + 30
         while True:
             try:
                 return self.connect("postgres").close()
-            except psycopg.OperationalError:
+            except psycopg.OperationalError as error:
                 if time.monotonic() > deadline or self.process.poll() is not None:
+                    error.add_note(log.read_bytes()[-2000:].decode(errors="replace"))
                     raise
                 time.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""A real node as a child process: supervisor, gateway, sandboxes, on a free port."""
+"""A real node as a child process: supervisor, gateway, sandboxes, on a port of its own."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from support import read_cli
 from support.advisories import import_small
 from support.built_bundles import packed
 from support.processes import part_of
+from support.servers import reserved_port
 from support.signing import attest
 
 MANIFEST = """
@@ -99,6 +100,7 @@ class TestNode:
     def start(self) -> TestNode:
         stderr = self.errors.open("a")
         arguments = self.arguments
+        self.port = self.port or reserved_port()
         if "--playbooks" not in arguments:
             # Tests attack one function again and again.
             arguments = ("--no-playbooks", *arguments)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from support.servers import POSTGRES, free_port, wait_for_port
+from support.servers import POSTGRES, reserved_port, wait_for_server
 
 _RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -29,7 +29,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = reserved_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
@@ -53,7 +53,7 @@ class Server:
                 start_new_session=True,
                 **self.options(),  # type: ignore[call-overload]
             )
-        wait_for_port(self.port, self.start_seconds)
+        wait_for_server(self.process, self.port, self.folder / "log", self.start_seconds)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.process is None:
@@ -191,7 +191,7 @@ class Rabbitmq(Server):
         if not _RABBITMQ.exists():
             pytest.skip("there is no rabbitmq-server")
         super().__init__(folder)
-        self.mapper_port, self.distribution = free_port(), free_port()
+        self.mapper_port, self.distribution = reserved_port(), reserved_port()
         self.mapper: subprocess.Popen[bytes] | None = None
         (folder / "enabled_plugins").write_text("[].\n")
         (folder / "rabbitmq.conf").write_text(
@@ -222,12 +222,15 @@ class Rabbitmq(Server):
 
     def start(self) -> None:
         if self.mapper is None:
-            self.mapper = subprocess.Popen(
-                ["epmd", "-address", "127.0.0.1", "-port", str(self.mapper_port)],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            wait_for_port(self.mapper_port)
+            log = self.folder / "mapper.log"
+            with log.open("wb") as output:
+                self.mapper = subprocess.Popen(
+                    ["epmd", "-address", "127.0.0.1", "-port", str(self.mapper_port)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                )
+            wait_for_server(self.mapper, self.mapper_port, log)
         super().start()
 
     def close(self) -> None:

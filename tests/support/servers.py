@@ -1,4 +1,4 @@
-"""Real servers that functions speak to: PostgreSQL and Valkey, on free ports of loopback."""
+"""Real servers that functions speak to: PostgreSQL and Valkey, on ports of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,28 +22,48 @@ POSTGRES = max(
 )
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def reserved_port() -> int:
+    """Return a port of loopback for a server to listen on, now and after each restart.
+
+    The socket that is bound to it stays open as long as this process lives, so that the kernel
+    gives the port to no one who asks for any, nor to a connection. A server that sets SO_REUSEADDR
+    gets it, as all do that are started again without a pause. Until then connections are refused.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = int(holder.getsockname()[1])
+        holder.detach()
+    return port
 
 
-def wait_for_port(port: int, seconds: float = 20) -> None:
-    """Wait until a server listens on a port of loopback. Raises TimeoutError."""
+def wait_for_server(
+    server: subprocess.Popen[bytes], port: int, log: Path, seconds: float = 20
+) -> None:
+    """Wait until a server listens on a port of loopback.
+
+    Raises RuntimeError with what it has said once it has ended, or if that takes longer.
+    """
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
-            # Where nobody listens, a connection may come to be with itself: from that very port.
-            if sock.getsockname() != sock.getpeername():
-                return
+    while (code := server.poll()) is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
         time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on port {port}")
+    why = f"did not listen within {seconds} s" if code is None else f"has ended ({code})"
+    said = log.read_bytes()[-2000:].decode(errors="replace")
+    raise RuntimeError(f"the server of port {port} {why}; it said: {said}")
 
 
 @contextlib.contextmanager
-def _serving(server: subprocess.Popen[bytes], port: int) -> Iterator[None]:
-    """Wait until a server listens; end it afterwards."""
+def serving(
+    command: Sequence[str | Path], port: int, folder: Path, **options: str
+) -> Iterator[None]:
+    """Have a server run in a folder that listens on a port; end it afterwards."""
+    log = folder / f"server-{port}.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, **options)
     try:
-        wait_for_port(port)
+        wait_for_server(server, port, log)
         yield
     finally:
         server.terminate()
@@ -60,7 +80,7 @@ def postgresql() -> Iterator[int]:
     # Not below pytest's folder, which every run of it on this machine closes to others anew.
     folder = Path(tempfile.mkdtemp(prefix="casemate-database-"))
     shutil.chown(folder, as_user.get("user", getpass.getuser()))
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", reserved_port()
     try:
         subprocess.run(
             [POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "test", "--no-sync"],
@@ -70,13 +90,8 @@ def postgresql() -> Iterator[int]:
             **as_user,
         )
         options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
-        server = subprocess.Popen(
-            [POSTGRES / "postgres", "-D", data, "-p", str(port), "-k", folder, *options],
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-            **as_user,
-        )
-        with _serving(server, port):
+        command = [POSTGRES / "postgres", "-D", data, "-p", str(port), "-k", folder, *options]
+        with serving(command, port, folder, **as_user):
             yield port
     finally:
         shutil.rmtree(folder)
@@ -88,10 +103,7 @@ def valkey(folder: Path) -> Iterator[int]:
     command = shutil.which("valkey-server") or shutil.which("redis-server")
     if command is None:
         pytest.skip("there is no valkey-server")
-    port = free_port()
-    server = subprocess.Popen(
-        [command, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
-        stdout=subprocess.DEVNULL,
-    )
-    with _serving(server, port):
+    port = reserved_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+    with serving([command, *options], port, folder):
         yield port

@@ -24,6 +24,7 @@ from casemate.blobs.s3 import S3Blobs, S3Store
 from casemate.blobs.s3_client import Limits, S3Client
 from support.blob_places import CLUSTER, KEYS
 from support.s3_answers import NAME, Answers, Asked, Say, always, answering, listing, plain
+from support.servers import reserved_port
 
 QUICK = Limits(request=0.6, connect=0.3, attempts=2)
 IDENTITY = plain(200, b'{"format":1,"cluster":"%s"}' % CLUSTER.encode())
@@ -262,9 +263,7 @@ def test_closing_does_not_wait_for_all_that_is_to_be_deleted(monkeypatch) -> Non
 
 
 def test_nobody_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    url = parse_s3_url(f"s3://bucket?endpoint=http://127.0.0.1:{port}")
+    url = parse_s3_url(f"s3://bucket?endpoint=http://127.0.0.1:{reserved_port()}")
     with pytest.raises(BlobsUnreachableError, match="Connection refused"):
         S3Client(url, KEYS, QUICK).get_small("k", 10)
 
