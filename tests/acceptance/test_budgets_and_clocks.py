@@ -215,16 +215,19 @@ def test_bills_count_each_call_once(counted: Counted) -> None:
 
 
 def test_silences_end_and_incidents_stay_whole(counted: Counted) -> None:
-    """What is silenced for a while is told again, and a clock set back silences for no longer."""
+    """A silence that begins by a clock which is set back then is none before that time comes."""
     node = counted.node
     node.set_clock(HOUR)
     put = casemate(node, "alert", "silence", "budget-used-up", "--for", "30m", "--reason", "known")
     assert put.returncode == 0, put.stderr
+    assert [one["rule"] for one in node.get("/alerts/silences")["silences"]] == ["budget-used-up"]
     node.set_clock(0.0)
+    assert node.get("/alerts/silences")["silences"] == []
     ids = [one["id"] for one in node.get("/incidents")["incidents"]]
     assert len(ids) == len(set(ids)) and ids
     for id in ids:
         shown = node.get(f"/incidents/{id}")
         times = [line["at"] for line in shown["timeline"]]
         assert times == sorted(times)
+    node.set_clock(HOUR)
     assert node.get("/alerts/silences")["silences"]
