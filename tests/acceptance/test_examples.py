@@ -529,7 +529,6 @@ def test_the_first_tutorial_can_be_followed(node: TestNode, tmp_path: Path) -> N
     assert Reader(node, tmp_path).follow(text, adds_to_the_manifest=True) > 20
 
 
-@pytest.mark.storm
 def test_the_tutorial_of_grants_can_be_followed(node: TestNode, tmp_path: Path) -> None:
     reader = Reader(node, tmp_path)
     reader.run("casemate login", [])
