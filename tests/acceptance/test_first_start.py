@@ -7,11 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from support.node import TestNode
+from support.servers import reserved_port
 
 
 def serve(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
@@ -104,6 +106,35 @@ def test_a_start_after_one_that_was_ended_early_still_tells_the_place_of_the_key
     assert key.exists(), refused.stderr
     said, _ = started_for_people(data, key)
     assert f"The master key of everything that the node keeps:\n\n    {key}\n" in said
+
+
+@pytest.mark.parametrize("arguments", [(), ("--gateways", "2")], ids=["one", "gateways"])
+def test_of_two_nodes_that_are_started_on_one_port_at_once_one_says_that_it_cannot(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Both said that they serve, and the owner's token of one was of no use."""
+    nodes = [TestNode(tmp_path / name, *arguments) for name in ("a", "b")]
+    port = reserved_port()
+    refused: list[tuple[TestNode, str]] = []
+
+    def start(node: TestNode) -> None:
+        node.port = port
+        try:
+            node.start()
+        except RuntimeError as error:
+            refused.append((node, str(error)))
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(start, nodes))
+    [(second, said)] = refused
+    assert f"Cannot listen on 127.0.0.1 port {port}" in said
+    assert "started in" not in said, "it was tried again and again"
+    for node in nodes:
+        node.close()
+    # What the start that failed has made is no first start any more, and still tells the token.
+    again = TestNode(second.data).start()
+    assert again.get("/functions")["functions"] == []
+    again.close()
 
 
 def test_moved_data_says_where_the_key_is_that_fits(begun: TestNode, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.nodes import Self
 from casemate.recorder.client import DURABLE_SECONDS
 from casemate.set_clock import believe
+from casemate.triggers.http_server import listen_on
 from casemate.vault import VaultClient
 
 _log = logging.getLogger(__name__)
@@ -162,6 +163,8 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
         if tls is not None:
             # Before a token is made, which a start that fails would never show.
             await tls.start()
+        # So does one whose port another node has taken since both were bound to it.
+        listen_on(listener)
         token = await gateway.load(recover_owner=config.recover_owner)
         spare_collections()
         loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)

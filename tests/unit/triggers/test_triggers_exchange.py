@@ -640,6 +640,24 @@ def test_an_address_in_use_is_a_clear_error() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("admit", [None, lambda _peer: True], ids=["plain", "asked"])
+def test_a_socket_whose_address_another_listens_on_by_now_is_a_clear_error(admit: Any) -> None:
+    """Both were bound before either listened. The loop said of the second that it serves."""
+
+    async def main() -> None:
+        first, second = socket.socket(), socket.socket()
+        for each in (first, second):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(first.getsockname() if each is second else ("127.0.0.1", 0))
+        first.listen()
+        server = HttpServer(None, on_error=str, admit=admit)  # type: ignore[arg-type]
+        with pytest.raises(ListenError, match=r"Cannot listen on the socket: .*in use"):
+            await server.start(sock=second)
+        first.close()
+
+    run(main())
+
+
 def test_close_cancels_handlers_and_may_be_called_twice() -> None:
     async def forever(_request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(3600)

@@ -10,7 +10,7 @@ It may import: `casemate.model`.
 from casemate.triggers.http_server.accepting import Tls
 from casemate.triggers.http_server.asgi import AsgiHandler, AsgiProtocolError, asgi_handler
 from casemate.triggers.http_server.limits import HttpLimits
-from casemate.triggers.http_server.listen import ListenError
+from casemate.triggers.http_server.listen import ListenError, listen_on
 from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.request_head import RequestRefusedError
 from casemate.triggers.http_server.response_head import InvalidResponseError
@@ -26,5 +26,6 @@ __all__ = [
     "RequestRefusedError",
     "Tls",
     "asgi_handler",
+    "listen_on",
     "server_problem",
 ]

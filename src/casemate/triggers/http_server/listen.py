@@ -37,11 +37,27 @@ async def open_listeners(host: str, port: int) -> list[socket.socket]:
     except (OSError, OverflowError) as error:
         for listener in listeners:
             listener.close()
-        raise ListenError(
-            f"Cannot listen on {host} port {port}: {error}.",
-            next_step="Choose another address or port, or stop what is using it.",
-        ) from error
+        raise _refusal(host, port, error) from error
     return listeners
+
+
+def listen_on(listener: socket.socket) -> None:
+    """Listen on a bound TCP socket; again does no harm. Raises ListenError.
+
+    Others can be bound to its address as well, until one of them listens.
+    """
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise _refusal(host, port, error) from error
+
+
+def _refusal(host: str, port: int, error: Exception) -> ListenError:
+    return ListenError(
+        f"Cannot listen on {host} port {port}: {error}.",
+        next_step="Choose another address or port, or stop what is using it.",
+    )
 
 
 def accept_one(listener: socket.socket) -> socket.socket:

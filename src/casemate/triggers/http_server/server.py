@@ -137,6 +137,7 @@ class HttpServer:
     async def _listen_plain(self, context: ServerContext) -> None:
         loop = context.loop
         for listener in self._listeners:
+            listener.listen(BACKLOG)  # uvloop does not tell where it cannot
             create = (
                 loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
             )
