@@ -222,7 +222,7 @@ def test_a_shortener_with_public_routes(node: TestNode, tmp_path: Path) -> None:
 
     for command in ("ls", "show follow", "invocations", "denials", "errors ls", "secrets ls"):
         at(*command.split(), narrow=True)
-    refused = json.loads(at("errors", "ls", "--each", "--json"))["errors"][0]["id"]
+    refused = json.loads(at("errors", "ls", "--each", "--all", "--json"))["errors"][0]["id"]
     assert " version 0" not in at("errors", "show", refused, narrow=True)
     assert "One first segment" in at("routes", "claim", "short", "--prefix", "/x/y", code=2)
 
