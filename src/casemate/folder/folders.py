@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 from pathlib import Path
 
-from casemate.journal.files import CHECKPOINT
+from casemate.journal.files import CHECKPOINT, PENDING
 from casemate.model.errors import ProtectionMissingError
 
 
@@ -50,11 +51,15 @@ class Folders:
             _make_private(folder, owner, follow=folder == self.data)
 
     def last_told(self) -> float | None:
-        """Return when the journal was signed last, by its file's time; None: never."""
-        try:
-            return (self.journal / CHECKPOINT).lstat().st_mtime
-        except OSError:
-            return None
+        """Return when the journal was written or signed last, by its files' times; None: never.
+
+        A node that ran for seconds may have signed nothing yet.
+        """
+        found = []
+        for name in (CHECKPOINT, PENDING):
+            with contextlib.suppress(OSError):
+                found.append((self.journal / name).lstat().st_mtime)
+        return max(found, default=None)
 
     def clear_spool(self) -> None:
         """Delete what a killed gateway was still sending. Raises OSError."""

@@ -110,6 +110,20 @@ def test_what_was_sent_when_a_gateway_ended_is_deleted(tmp_path: Path) -> None:
     assert (folders.bundles / "kept").exists() and (outside / "kept").exists()
 
 
+def test_the_journal_tells_when_it_was_written_last_also_before_anything_is_signed(
+    tmp_path: Path,
+) -> None:
+    folders = Folders(tmp_path)
+    assert folders.last_told() is None
+    folders.journal.mkdir()
+    for name, at in (("pending", 100.0), ("checkpoint", 90.0)):
+        (folders.journal / name).touch()
+        os.utime(folders.journal / name, (at, at))
+        assert folders.last_told() == 100.0
+    os.utime(folders.journal / "checkpoint", (110.0, 110.0))
+    assert folders.last_told() == 110.0
+
+
 # -- the master key ------------------------------------------------------------------------------
 
 
