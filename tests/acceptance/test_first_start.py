@@ -124,13 +124,15 @@ def test_of_two_nodes_that_are_started_on_one_port_at_once_one_says_that_it_cann
         except RuntimeError as error:
             refused.append((node, str(error)))
 
-    with ThreadPoolExecutor() as threads:
-        list(threads.map(start, nodes))
+    try:
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(start, nodes))
+    finally:
+        for node in nodes:
+            node.close()
     [(second, said)] = refused
     assert f"Cannot listen on 127.0.0.1 port {port}" in said
     assert "started in" not in said, "it was tried again and again"
-    for node in nodes:
-        node.close()
     # What the start that failed has made is no first start any more, and still tells the token.
     again = TestNode(second.data).start()
     assert again.get("/functions")["functions"] == []
