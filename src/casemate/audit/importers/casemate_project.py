@@ -63,7 +63,7 @@ class CasemateProject:
             workspace.note(source.file, f"it is not TOML: {str(error)[:200]}")
             return
         document = _placed(data, (), source.file, KeyLocator(written))
-        code = CodeFiles(workspace)
+        code = CodeFiles.of(workspace)
         functions = at(document, "function")
         place = Place(source.file)
         made = []

@@ -32,6 +32,19 @@ class CodeFiles:
         self._lines: tuple[str, list[str]] = ("", [])
         self._last: dict[str, list[str]] | None = None
 
+    @classmethod
+    def of(cls, workspace: Workspace) -> CodeFiles:
+        """Return the one for a workspace: each of its templates would look at all files anew."""
+        return workspace.once("code files", lambda: cls(workspace))
+
+    def folders_by_name(self) -> dict[str, str]:
+        """Return the folders with code by the last part of their path, the first of equal ones."""
+        return self._workspace.once("folders of code", self._folders)
+
+    def _folders(self) -> dict[str, str]:
+        folders = {each.rpartition("/")[0] for each in self.files(".")}
+        return {each.rpartition("/")[2]: each for each in sorted(folders, reverse=True) if each}
+
     def note(self, file: str, what: str, line: int) -> None:
         """Remember what could not be audited."""
         self._workspace.note(file, what, line)

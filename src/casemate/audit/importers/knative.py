@@ -51,9 +51,8 @@ class Knative:
 
     def read(self, source: Source, workspace: Workspace) -> Iterator[Application]:
         """Return the application that the services of a file are."""
-        code = CodeFiles(workspace)
-        folders = {each.rpartition("/")[0] for each in code.files(".")}
-        called = {each.rpartition("/")[2]: each for each in sorted(folders, reverse=True) if each}
+        code = CodeFiles.of(workspace)
+        called = code.folders_by_name()
         yield Application(
             name=source.file,
             platform=Platform.KNATIVE,

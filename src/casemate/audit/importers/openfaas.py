@@ -37,7 +37,7 @@ class OpenFaas:
     def read(self, source: Source, workspace: Workspace) -> Iterator[Application]:
         """Return the application."""
         document = source.documents[0]
-        code = CodeFiles(workspace)
+        code = CodeFiles.of(workspace)
         functions = document["functions"]
         yield Application(
             name=source.file,

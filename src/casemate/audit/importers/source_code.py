@@ -36,7 +36,7 @@ _BY = re.compile(r"\bon[A-Z]\w{1,40}\(")
 
 def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
     """Yield functions of Google Cloud; with `alone` at least all code as one application."""
-    files = CodeFiles(workspace)
+    files = CodeFiles.of(workspace)
     code = Code(workspace)
     folders: dict[str, list[Function]] = {}
     commands = tuple(deployed(workspace))

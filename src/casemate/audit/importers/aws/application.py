@@ -40,7 +40,7 @@ def application_of(
     references = References(resources, notes)
     triggers = Triggers(named, references, notes)
     roles = Roles(named, notes)
-    code = CodeFiles(workspace)
+    code = CodeFiles.of(workspace)
     groups = _log_groups(resources, references)
     functions = tuple(
         function_of(each, roles, named, code, triggers.of(each.name), notes, groups.get(each.name))
