@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections import deque
+from collections.abc import Iterator, Sequence, Set
+from itertools import islice
 from typing import NamedTuple
 
 _PLAIN = frozenset(
@@ -63,6 +66,38 @@ def walk(node: ast.AST) -> list[ast.AST]:
             elif isinstance(held, ast.AST):
                 found.append(held)
     return found
+
+
+def above(nodes: Sequence[ast.AST], found: Set[int]) -> set[int]:
+    """Return the ids of these nodes, and of all that they are in, in one pass over a file's.
+
+    To walk down from each node that may hold one takes the square of how deep they go.
+    """
+    held = set(found)
+    for node in reversed(nodes):  # what is within comes after what it is in
+        if any(id(each) in held for each in _below(node)):
+            held.add(id(node))
+    return held
+
+
+def first(node: ast.AST, most: int) -> Iterator[ast.AST]:
+    """Yield a node and those below it, level by level, at most so many."""
+    waiting = deque((node,))
+    for _ in range(most):
+        if not waiting:
+            return
+        each = waiting.popleft()
+        yield each
+        waiting.extend(islice(_below(each), most))
+
+
+def _below(node: ast.AST) -> Iterator[ast.AST]:
+    for name in _fields(type(node))[0]:
+        held = getattr(node, name, None)
+        if isinstance(held, list):
+            yield from (each for each in held if isinstance(each, ast.AST))
+        elif isinstance(held, ast.AST):
+            yield held
 
 
 def _fields(kind: type[ast.AST]) -> tuple[tuple[str, ...], int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import partial
 
 from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.rule import Check, Hit, Subject
 from casemate.audit.rules.looks import look_at
-from casemate.audit.syntax import walk
+from casemate.audit.syntax import above, walk
 
 TOKENS = re.compile(
     r"token|secret|passw(?:or)?d|passcode|session_?id|session_?key|nonce|api_?key"
@@ -34,21 +34,31 @@ def is_token(name: str) -> bool:
     return TOKENS.search(plain) is not None and _NO_TOKENS.search(plain) is None
 
 
-def guessable(
-    file: PythonFile, makers: frozenset[str] = frozenset()
-) -> Iterator[tuple[ast.AST, str]]:
+def guessable(file: PythonFile, *makers: Container[str]) -> Iterator[tuple[ast.AST, str]]:
     """Find secrets made of numbers that can be guessed: `makers` are functions that give these."""
-    if "random" not in file.text and not any(each in file.text for each in makers):
-        return
-    for node in file.nodes:
+    made = _made(file, makers)
+    searched: set[int] = set()  # functions within another: its name says more
+    for node in file.nodes if made else ():
         if isinstance(node, _FUNCTIONS) and is_token(node.name):
-            for inner in walk(node):
-                if isinstance(inner, ast.Return) and _is_guessed(file, inner.value, makers):
+            for inner in walk(node) if id(node) not in searched else ():
+                if isinstance(inner, _FUNCTIONS):
+                    searched.add(id(inner))
+                if isinstance(inner, ast.Return) and id(inner) in made:
                     yield inner, guessed(node.name)
             continue
         for name, value in _given(node):
-            if is_token(name) and _is_guessed(file, value, makers):
+            if is_token(name) and id(value) in made:
                 yield node if isinstance(node, ast.stmt) else value, guessed(name)
+
+
+def _made(file: PythonFile, makers: Sequence[Container[str]] = ()) -> set[int]:
+    """Return what is made of such numbers: the calls, and all that they are in."""
+    calls = {
+        id(call)
+        for call, name in file.calls()
+        if _RANDOM.match(name) or any(name in each for each in makers)
+    }
+    return above(file.nodes, calls) if calls else calls
 
 
 def guessed(name: str) -> str:
@@ -76,25 +86,18 @@ def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                 yield key.value, value
 
 
-def _is_guessed(file: PythonFile, value: ast.AST | None, makers: frozenset[str]) -> bool:
-    for each in walk(value) if value is not None else ():
-        if isinstance(each, ast.Call):
-            name = file.name(each.func)
-            if _RANDOM.match(name) or name in makers:
-                return True
-    return False
-
-
 def _makers(file: PythonFile) -> frozenset[str]:
     """Return the functions of a file that give what is made of such numbers, whatever their name."""
-    found = set()
-    for node in file.tree.body if "random" in file.text else ():
-        if isinstance(node, _FUNCTIONS) and not is_token(node.name):
-            returned = [each for each in walk(node) if isinstance(each, ast.Return)]
-            texts = _NAMED_TEXT.search(node.name)
-            if texts and any(_is_guessed(file, each.value, frozenset()) for each in returned):
-                found.add(node.name)
-    return frozenset(found)
+    made = _made(file) if "random" in file.text else ()
+    return frozenset(
+        node.name
+        for node in file.tree.body
+        if isinstance(node, _FUNCTIONS)
+        and id(node) in made
+        and not is_token(node.name)
+        and _NAMED_TEXT.search(node.name)
+        and any(isinstance(each, ast.Return) and id(each) in made for each in walk(node))
+    )
 
 
 _NAMED_TEXT = re.compile(r"rand|gen|make|create|string|str|text|code|key|chars|id$|hex|new", re.I)
@@ -104,30 +107,28 @@ def between_files(_: Check) -> Check:
     """Look for tokens with the helpers of all files of the application."""
 
     def found(subject: Subject) -> Iterator[Hit]:
-        makers: set[str] = set()
+        makers: dict[str, set[str]] = {}
         for file, _function in python_files(subject.code, subject.application):
             module = file.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            last = module.rpartition(".")[2]
-            own = subject.code.once("makers", file.file, partial(_makers, file))
-            for name in own:
-                makers.update((f"{last}.{name}", f"{module}.{name}"))
-        yield from look_at(lambda file: guessable(file, _known(file, frozenset(makers))))(subject)
+            for name in subject.code.once("makers", file.file, partial(_makers, file)):
+                makers.setdefault(module, set()).add(name)
+                makers.setdefault(module.rpartition(".")[2], set()).add(name)
+        every = {f"{module}.{name}" for module, names in makers.items() for name in names}
+        yield from look_at(lambda file: guessable(file, every, _known(file, makers)))(subject)
 
     return found
 
 
-def _known(file: PythonFile, makers: frozenset[str]) -> frozenset[str]:
+def _known(file: PythonFile, makers: Mapping[str, set[str]]) -> set[str]:
     """Return by which names a file calls functions of others and its own that are no safe ones."""
-    module = file.file.removesuffix(".py").rpartition("/")[2]
-    found = {name.removeprefix(f"{module}.") for name in makers if name.startswith(f"{module}.")}
+    found = set(makers.get(file.file.removesuffix(".py").rpartition("/")[2], ()))
     for node in file.tree.body:
         if isinstance(node, ast.ImportFrom) and node.level and node.module:
-            last = node.module.rpartition(".")[2]
-            each = [(a.asname or a.name, f"{last}.{a.name}") for a in node.names]
-            found.update(name for name, meant in each if meant in makers)
+            names = makers.get(node.module.rpartition(".")[2], ())
+            found.update(each.asname or each.name for each in node.names if each.name in names)
     for name, meant in file.imported.items():
-        package, _, function = meant.rpartition(".")
-        short = f"{package.rpartition('.')[2]}.{function}"
-        if meant in makers or short in makers:
-            found.update((name, meant))
-    return frozenset((*found, *makers))
+        module, _, function = meant.rpartition(".")
+        for names in (makers.get(module, ()), makers.get(module.rpartition(".")[2], ())):
+            if function in names:
+                found.update((name, meant))
+    return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.rules.looks import argument, is_value
-from casemate.audit.syntax import walk
+from casemate.audit.syntax import first, walk
 
 Found = Iterator[tuple[ast.AST, str]]
 DJANGO = re.compile(r"^(?:INSTALLED_APPS|ROOT_URLCONF|MIDDLEWARE)\b", re.M)
@@ -19,7 +19,10 @@ _FILES = re.compile(r"(?:^|/)(?:settings|config)/\w{1,80}\.py$|(?:settings|confi
 _CLASSES = re.compile(r"(?:Config|Configuration|Settings)$")
 _ASKED = re.compile(r"debug|dev|local|test|stage|prod|env|offline", re.I)
 _OWN = re.compile(r"dev|test|local|debug", re.I)
+_VIEWS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _BLOCKS = (ast.If, ast.IfExp)
+_MAX_ASKED = 100
+"""Parts of a condition, and characters of each, in which a stage is looked for."""
 
 
 class Setting(NamedTuple):
@@ -36,11 +39,22 @@ def by_stage(file: PythonFile) -> set[int]:
     """Return what stands where a stage is asked for, or in a class for one's own machine."""
     found: set[int] = set()
     for node in file.nodes:
-        asks = isinstance(node, _BLOCKS) and _ASKED.search(ast.unparse(node.test)[:400])
+        if id(node) in found:
+            continue
         own = isinstance(node, ast.ClassDef) and _OWN.search(node.name)
-        if (asks or own) and id(node) not in found:
+        if own or (isinstance(node, _BLOCKS) and _asks(node.test)):
             found.update(map(id, walk(node)))
     return found
+
+
+def _asks(test: ast.expr) -> bool:
+    """Tell whether a condition names a stage: conditions stand in conditions, so it is bounded."""
+    for each in first(test, _MAX_ASKED):
+        for name in ("id", "attr", "arg", "value"):
+            said = getattr(each, name, None)
+            if isinstance(said, str) and _ASKED.search(said[:_MAX_ASKED]):
+                return True
+    return False
 
 
 def settings(file: PythonFile) -> Iterator[Setting]:
@@ -251,30 +265,27 @@ def exempted(file: PythonFile) -> Found:
     """Find views that change something for requests that any page can make a browser send."""
     if "csrf_exempt" not in file.text or STAGES.search(file.file):
         return
-    functions = {
-        each.name: each
-        for each in file.nodes
-        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
-    }
+    views = _Views(file)
+    within: set[int] = set()  # a view: what it does is said of it
     for node in file.nodes:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        if isinstance(node, _VIEWS) and id(node) not in within:
             given = [ast.unparse(each) for each in node.decorator_list]
             exempt = next((at for at, each in enumerate(given) if "csrf_exempt" in each), None)
             reads = any(_READING.match(each) and "POST" not in each for each in given)
             if exempt is None or reads or _PROVING.search(" ".join(given)):
                 continue
-            text = _own_text(file, node, functions)
-            if not _PROVING.search(text) and _is_at_stake(node, given, text):
+            within.update(id(each) for each in walk(node) if isinstance(each, _VIEWS))
+            if not views.say(_PROVING, node) and _is_at_stake(views, node, given):
                 yield node.decorator_list[exempt], "pages of other sites can send this request"
 
 
-def _is_at_stake(node: ast.stmt, given: list[str], text: str) -> bool:
+def _is_at_stake(views: _Views, node: ast.stmt, given: list[str]) -> bool:
     """Tell whether a view does for who is signed in what a page asks for, or may do so.
 
     Where it asks for nobody, something before it may have: then it has to change something itself,
     and to be named by no secret.
     """
-    if _WHO.search(text) or _WHO.search(" ".join(given)):
+    if views.say(_WHO, node) or _WHO.search(" ".join(given)):
         return _changes(node, taken=True)
     arguments = [each.arg for each in walk(node) if isinstance(each, ast.arg)]
     secret = any(_SECRET_PLACES.search(each) for each in arguments)
@@ -282,21 +293,37 @@ def _is_at_stake(node: ast.stmt, given: list[str], text: str) -> bool:
     return not secret and not others and _changes(node, taken=False)
 
 
-_MAX_CALLED = 40
 _MAX_LINES = 200
+"""Of a function that views call: what it does stands in these."""
 
 
-def _own_text(file: PythonFile, node: ast.stmt, functions: Mapping[str, ast.stmt]) -> str:
-    """Return the text of a function or class, with what it calls of the same file by name."""
-    lines = file.lines[node.lineno - 1 : node.end_lineno]
-    called = {each.func.id for each in walk(node) if _is_plain_call(each)}  # type: ignore[attr-defined]
-    for each in [functions[name] for name in called if name in functions][:_MAX_CALLED]:
-        lines += file.lines[each.lineno - 1 : each.end_lineno][:_MAX_LINES]
-    return "\n".join(lines)
+class _Views:
+    """What views of a file say, with the functions of the file that they call by name."""
 
+    def __init__(self, file: PythonFile) -> None:
+        """Find the functions that may be called."""
+        self._lines = file.lines
+        self._called = {
+            each.name: each
+            for each in file.nodes
+            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+        }
+        self._said: dict[tuple[re.Pattern[str], str], bool] = {}
 
-def _is_plain_call(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    def say(self, what: re.Pattern[str], view: ast.stmt) -> bool:
+        """Tell whether something stands in a view, or in what it calls: read once for all."""
+        if what.search("\n".join(self._lines[view.lineno - 1 : view.end_lineno])):
+            return True
+        names = (getattr(each.func, "id", "") for each in walk(view) if isinstance(each, ast.Call))
+        return any(self._says(what, name) for name in names if name in self._called)
+
+    def _says(self, what: re.Pattern[str], name: str) -> bool:
+        key = (what, name)
+        if key not in self._said:
+            each = self._called[name]
+            lines = self._lines[each.lineno - 1 : each.end_lineno][:_MAX_LINES]
+            self._said[key] = what.search("\n".join(lines)) is not None
+        return self._said[key]
 
 
 def _changes(node: ast.AST, *, taken: bool) -> bool:

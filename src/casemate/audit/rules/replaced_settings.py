@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.rule import Check, Hit, Subject
@@ -21,30 +21,36 @@ def unless_replaced(check: Check) -> Check:
     """
 
     def found(subject: Subject) -> Iterator[Hit]:
-        hits = list(check(subject))
-        if not hits:
-            return
-        replaced = _replaced(subject)
-        for each in hits:
-            file, line = each.place.file, each.place.line
-            names = replaced.get(file, frozenset())
-            text = (
-                (subject.code.text(file) or "").split("\n", line)[line - 1 : line] if names else []
-            )
-            name = _NAME.match(text[0]) if text else None
-            if name is None or name[1] not in names:
+        hits = [(each, _name(subject, each)) for each in check(subject)]
+        asked: dict[str, set[str]] = {}
+        for each, name in hits:
+            if name:
+                asked.setdefault(each.place.file, set()).add(name)
+        replaced = _replaced(subject, asked)
+        for each, name in hits:
+            if (each.place.file, name) not in replaced:
                 yield each
 
     return found
 
 
-def _replaced(subject: Subject) -> dict[str, frozenset[str]]:
-    """Return by file of settings which of them another file replaces."""
-    found: dict[str, frozenset[str]] = {}
+def _name(subject: Subject, found: Hit) -> str:
+    """Return the setting that a hit is about, nothing if it is about none."""
+    file = found.place.file
+    read = subject.code.python(file) if file.endswith(".py") else None
+    text = read.lines[found.place.line - 1 : found.place.line] if read is not None else ()
+    name = _NAME.match(text[0]) if text else None
+    return name[1] if name else ""
+
+
+def _replaced(subject: Subject, asked: Mapping[str, set[str]]) -> set[tuple[str, str]]:
+    """Return which settings of a file that are asked for another file replaces."""
+    found: set[tuple[str, str]] = set()
     for file, _ in python_files(subject.code, subject.application):
-        for base in _bases(file):
-            given = frozenset(match[1] for match in _GIVEN.finditer(file.text))
-            found[base] = found.get(base, frozenset()) | given
+        bases = [each for each in dict.fromkeys(_bases(file)) if each in asked]
+        given = {match[1] for match in _GIVEN.finditer(file.text)} if bases else set[str]()
+        for base in bases:
+            found.update((base, name) for name in asked[base] & given)
     return found
 
 
