@@ -9,10 +9,11 @@ UNSAFE = re.compile(
     # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
     # encoded; annotations, tags, fillers and what has no width are text that is there and is not
     # shown. Joiners and selectors of variants are of scripts and emoji, but not several in a row.
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-    "|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
-    "|[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e"
+    "\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+    "|[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
+    "|[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
 )
 _MARKS = str.maketrans(
     {
@@ -23,6 +24,9 @@ _MARKS = str.maketrans(
 """What Markdown would take for more than text."""
 _ADDRESS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=mailto):|(?<=xmpp):|(?<=www)\.")
 _STRESS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_CALLED = re.compile(r"(?<!\w)@(?=\w)|@(?=[\w-]{1,253}\.\w)")
+"""What GitHub and GitLab take for somebody to tell, or for an address: of the text that they show,
+so that no escape helps, but for what parts it."""
 _BREAKS = re.compile(r"\r\n|\n")
 
 
@@ -48,6 +52,7 @@ def on_its_lines(text: str) -> str:
 
 
 def in_markdown(text: str) -> str:
-    """Return a text as Markdown that is nothing but text: no mark, no cell, no address to click."""
+    """Return a text as Markdown that is but text: no mark, no cell, no link, nobody called."""
     marked = _STRESS.sub(r"\\_", on_one_line(text).translate(_MARKS))
-    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", marked)
+    plain = _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", marked)
+    return _CALLED.sub("@<!-- -->", plain)

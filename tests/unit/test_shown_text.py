@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -26,13 +27,14 @@ HOSTILE = (
     "[x]: javascript:alert(1)",
     "\\[a](javascript:alert(1))",
     "\\`a` \\<b>",
+    "@everyone a@evil.example <!-- @all -->",
 )
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_markdown_of_it_is_nothing_but_text(text: str) -> None:
     for before in ("", "- ", "# Of ", "- `place` "):
-        inside = MarkdownIt().render(f"{before}{in_markdown(text)}\n")
+        inside = MarkdownIt().render(f"{before}{in_markdown(text)}\n").replace("<!-- -->", "")
         beside = MarkdownIt().render(f"{before}word\n")
         assert re.findall("<[^>]*>", inside) == re.findall("<[^>]*>", beside)
 
@@ -53,6 +55,41 @@ def test_it_stays_one_cell_of_a_table(text: str) -> None:
 def test_no_address_in_it_is_one_to_click(address: str) -> None:
     """GitHub makes links of plain texts that begin so."""
     assert not re.search(r"(?i)[a-z]://|www\.|(mailto|xmpp):", in_markdown(f"at {address}"))
+
+
+@pytest.mark.parametrize("text", ["@everyone", "a@evil.example", "(@acme/team)", "@@a", "&#64;a"])
+def test_nobody_is_called_by_it(text: str) -> None:
+    """GitHub and GitLab look in each text that is shown, between tags and comments."""
+    shown = html.unescape(MarkdownIt().render(in_markdown(text)))
+    assert re.sub("<[^>]*>", "", shown).strip() == text
+    parts = shown.split("<!-- -->")
+    assert not any(re.search(r"@\w", each) for each in parts) or text.startswith("&")
+
+
+def test_a_version_of_a_function_is_left_as_it_is() -> None:
+    assert in_markdown("shop/report@4-5") == "shop/report@4-5"
+
+
+_IGNORED = (
+    *(range(0x34F, 0x350), range(0x61C, 0x61D), range(0x115F, 0x1161), range(0x17B4, 0x17B6)),
+    *(range(0x180B, 0x1810), range(0x200B, 0x2010), range(0x202A, 0x202F), range(0x2060, 0x2070)),
+    *(range(0x3164, 0x3165), range(0xFE00, 0xFE10), range(0xFEFF, 0xFF00), range(0xFFA0, 0xFFA1)),
+    *(range(0xFFF0, 0xFFF9), range(0x1BCA0, 0x1BCA4), range(0x1D173, 0x1D17B)),
+    range(0xE0000, 0xE1000),
+)
+"""Unicode's Default_Ignorable_Code_Point beside U+00AD: nothing is shown for these."""
+
+
+def test_no_text_is_hidden_in_characters_that_are_not_shown() -> None:
+    for each in (chr(code) for codes in _IGNORED for code in codes):
+        assert each not in on_one_line(f"a{each * 3}b"), hex(ord(each))
+
+
+@pytest.mark.parametrize(
+    "text", ["\u2764\ufe0f", "\U0001f469\u200d\U0001f4bb", "\u8fbb\U000e0100", "\u1820\u180b"]
+)
+def test_emoji_and_variants_of_letters_are_left_as_they_are(text: str) -> None:
+    assert on_one_line(text) == text
 
 
 def test_words_with_underscores_are_left_as_they_are() -> None:
