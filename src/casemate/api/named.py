@@ -6,7 +6,7 @@ Asked only of an empty answer: what is on record of a function that was removed 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -105,12 +105,13 @@ async def told_missing(error: NoFunctionError, service: Service, may: May) -> No
 
 async def _seen(project: str, service: Service, may: May) -> list[tuple[str, str]]:
     """Return functions that who asks may see, those of a project first; so many are looked at."""
-    found = [(each.project, each.name) for each in await service.control.functions()]
-    found.sort(key=lambda each: each[0] != project)
+    every = await service.control.functions()
+    own = (each for each in every if each.project == project)
+    others = (each for each in every if each.project != project)
     return [
-        each
-        for each in islice(found, MAX_COMPARED)
-        if may(Action.FUNCTION_READ, function_of(*each))
+        (each.project, each.name)
+        for each in islice(chain(own, others), MAX_COMPARED)
+        if may(Action.FUNCTION_READ, function_of(each.project, each.name))
     ]
 
 
