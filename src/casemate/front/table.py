@@ -7,8 +7,11 @@ from typing import Protocol
 
 from casemate.admission import Authenticator
 from casemate.front.asking import Asking
+from casemate.front.declared import METHODS
 from casemate.front.own_names import OwnNames
-from casemate.model.http import Destination, HttpHead, HttpResponse
+from casemate.model.http import SERVER_PATH, Destination, HttpHead, HttpResponse
+
+_SERVER_OPTIONS = HttpResponse(204, ((b"allow", ", ".join(METHODS).encode()),))
 
 
 class Place(Protocol):
@@ -50,6 +53,8 @@ class RouteTable:
         if self._names is not None and (refusal := self._names.refusal(head)) is not None:
             return refusal
         path = head.path
+        if path == SERVER_PATH:
+            return _SERVER_OPTIONS
         place = self._at.get(path)
         if place is None:
             # `/first/...`: without a second slash there is nothing below, which none of them has.

@@ -9,13 +9,16 @@ import msgspec
 
 from casemate.model.tracing import TraceContext, read_context
 
+SERVER_PATH = "*"
+"""The path of `OPTIONS *`, which concerns the server as a whole."""
+
 
 class HttpHead(msgspec.Struct, frozen=True):
     """What is known before the body. Header names are lower case, in order, repeats kept."""
 
     method: str
     path: str
-    """Still percent-encoded, without the query, always starts with `/`."""
+    """Still percent-encoded, without the query. Starts with `/`, or is `SERVER_PATH`."""
     query: str
     """Still percent-encoded, without the `?`; empty if there is none."""
     headers: tuple[tuple[bytes, bytes], ...]

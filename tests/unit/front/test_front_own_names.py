@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from casemate.admission import Catalogue
+from casemate.model.http import HttpResponse
 from casemate.model.path import RawInvocation, RefusedError
 from casemate.model.route import RouteClaim
+from casemate.triggers.http_server import HttpLimits
+from casemate.triggers.http_server.request_head import parse_head
 from support.core import OWNER_TOKEN, deployed, http_request, version
 from support.front import Front
 
-PATHS = ("/invoke/t/f", "/api/v1/whoami", "/hooks/t/f/x", "/open", "/.well-known/jwks.json")
+PATHS = (
+    *("/invoke/t/f", "/api/v1/whoami", "/hooks/t/f/x", "/open", "/.well-known/jwks.json"),
+    *("/.well-known/casemate-ca.pem", "/metrics", "/"),
+)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+TARGETS = ("/", "/api/v1/whoami", "http://evil.example", "https://EVIL.example:8788/open")
 STRANGERS = (
     b"evil.example",
     b"evil.example:8788",
@@ -83,3 +92,34 @@ def test_names_of_its_own_and_of_projects_are_answered(host: bytes | None) -> No
 def test_without_names_any_is(host: bytes) -> None:
     """A production node has names that it is not told of, and is for everybody."""
     assert status(front(), "/api/v1/whoami", host) == 200
+
+
+def answered(made: Front, raw: bytes) -> int:
+    """Return the status of a request as it comes over a connection."""
+    head = parse_head(raw, "192.0.2.1", HttpLimits()).head
+    found = made.table.find(head)
+    return found.status if isinstance(found, HttpResponse) else 0
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize(
+    ("method", "target"), [("OPTIONS", "*"), *itertools.product(METHODS, TARGETS)]
+)
+def test_a_name_of_somebody_else_is_refused_however_it_is_asked_for(
+    method: str, target: str, version: bytes
+) -> None:
+    made = front("localhost")
+    # The authority of an absolute target takes the place of Host.
+    host = b"localhost" if target.startswith("http") else b"evil.example"
+    line = f"{method} {target} HTTP/".encode() + version
+    assert answered(made, line + b"\r\nHost: " + host + b"\r\n\r\n") == 421
+    if version == b"1.0" and target.startswith("http"):
+        assert answered(made, line + b"\r\n\r\n") == 421, "it has no Host at all"
+    assert made.credentials == []
+
+
+def test_what_concerns_the_server_is_answered_to_names_of_its_own() -> None:
+    made = front("localhost")
+    assert answered(made, b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n") == 204
+    assert answered(made, b"OPTIONS * HTTP/1.0\r\n\r\n") == 204, "no browser leaves it out"
+    assert made.credentials == []

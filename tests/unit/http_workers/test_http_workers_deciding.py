@@ -187,6 +187,8 @@ def test_what_is_not_due_ends_the_worker(
         HttpHead("GET", "/x", "", ((b"x", b"y\rz"),), "192.0.2.1"),
         HttpHead("GET", "/x", "", ((b"x", b"y\0"),), "192.0.2.1"),
         HttpHead("GET", "/x", "", ((b"host", b"a"), (b"host", b"b")), "192.0.2.1"),
+        HttpHead("GET", "*", "", ((b"host", b"a"),), "192.0.2.1"),
+        HttpHead("OPTIONS", "*", "b=1", ((b"host", b"a"),), "192.0.2.1"),
         HttpHead("GET", "/x", "", ((b"host", b"a/b"),), "192.0.2.1"),
         HttpHead("GET", "/x", "", ((b"authorization", b"a"),) * 2, "192.0.2.1"),
         HttpHead("GET", "/x", "", ((b"content-length", b"-1"),), "192.0.2.1"),

@@ -36,11 +36,9 @@ from casemate.triggers.http_server.peers import (
     peer_address,
 )
 from casemate.triggers.http_server.refusal_pace import READ_PAST_BYTES
-from casemate.triggers.http_server.request_head import METHODS, RequestHead, RequestRefusedError
+from casemate.triggers.http_server.request_head import RequestHead, RequestRefusedError
 from casemate.triggers.http_server.response_head import CONTINUE
 from casemate.triggers.http_server.response_writer import ResponseWriter
-
-_SERVER_OPTIONS = HttpResponse(204, ((b"allow", b", ".join(METHODS)),))
 
 
 class _Repeatable(NamedTuple):
@@ -338,8 +336,6 @@ class Connection(Answering):
             return context.asked(known.again), known.request
         self._repeatable = None  # or what comes like this one again would be taken for that
         request = context.resolve(read)
-        if request.asterisk:
-            return _SERVER_OPTIONS, request
         found = context.asked(partial(self._route, request.head))
         if isinstance(found, Destination) and found.again is not None:
             self._repeatable = _Repeatable(read, request, found.again)

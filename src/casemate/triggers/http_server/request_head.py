@@ -17,7 +17,7 @@ import httptools
 import msgspec
 
 from casemate.model.errors import CasemateError
-from casemate.model.http import HttpHead
+from casemate.model.http import SERVER_PATH, HttpHead
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.target import InvalidTargetError, is_authority, split_target
 
@@ -55,8 +55,6 @@ class RequestHead(msgspec.Struct, frozen=True):
     keep_alive: bool
     http10: bool
     expects_continue: bool
-    asterisk: bool
-    """True for `OPTIONS *`, which concerns the server as a whole; the path is then `/`."""
 
 
 class _Fields:
@@ -125,9 +123,8 @@ def parse_head(raw: bytes, peer: str, limits: HttpLimits) -> RequestHead:
         raise RequestRefusedError(405, "This method is not allowed here.")
     if name is None:
         raise RequestRefusedError(501, "The method is not implemented.")
-    asterisk = target == b"*" and name == "OPTIONS"
     try:
-        path, query, authority = split_target(b"/" if asterisk else target)
+        path, query, authority = _split(name, target)
     except InvalidTargetError as error:
         raise RequestRefusedError(400, error.message) from error
     headers = _parse_fields(raw, limits)
@@ -145,7 +142,7 @@ def parse_head(raw: bytes, peer: str, limits: HttpLimits) -> RequestHead:
         headers=tuple(headers),
         peer=peer,
     )
-    return RequestHead(head, *framing, asterisk=asterisk)
+    return RequestHead(head, *framing)
 
 
 _NOT_IN_NAMES = bytes(
@@ -176,11 +173,18 @@ def is_parsed(head: HttpHead, limits: HttpLimits) -> bool:
     ):
         return False
     try:
-        path, query, authority = split_target(target.encode("ascii"))
+        path, query, authority = _split(head.method, target.encode("ascii"))
     except InvalidTargetError:
         return False
     same = (path.decode(), query.decode(), authority) == (head.path, head.query, None)
     return same and (_is_framed(head, http10=False) or _is_framed(head, http10=True))
+
+
+def _split(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None]:
+    """Split a target; that of `OPTIONS *` is no URL and stays what it is. InvalidTargetError."""
+    if method == "OPTIONS" and target == SERVER_PATH.encode():
+        return target, b"", None
+    return split_target(target)
 
 
 def _is_framed(head: HttpHead, *, http10: bool) -> bool:
