@@ -302,7 +302,7 @@ def test_ids_of_which_there_is_no_dead_letter_are_told(cli, node, command) -> No
     verb, *options = command
     node(RedriveFunctionDeadLetters=Counted(letters=0), PurgeFunctionDeadLetters=Counted(letters=0))
     done = cli("dlq", verb, "shop/ship", "0a", "0a", *options)
-    assert done.code == 3
+    assert (done.code, done.out) == (3, "")
     assert "For 1 of the ids there is no dead letter of shop/ship, or it is" in done.err
     assert "`casemate dlq ls shop/ship` lists them" in done.err
     node(RedriveQueueDeadLetters=Counted(letters=1), PurgeQueueDeadLetters=Counted(letters=1))
@@ -310,6 +310,17 @@ def test_ids_of_which_there_is_no_dead_letter_are_told(cli, node, command) -> No
     assert done.code == 0 and "`casemate dlq ls shop/jobs --queue` lists them" in done.err
     done = cli("dlq", verb, "shop/jobs", "0a", "--queue", *options)
     assert done.code == 0 and "For 1 of the ids" not in done.err
+
+
+@pytest.mark.parametrize("command", [("redrive",), ("redrive", "--to", "pack"), ("purge", "--yes")])
+def test_that_there_are_no_dead_letters_at_all_is_told(cli, node, command) -> None:
+    node(RedriveFunctionDeadLetters=Counted(letters=0), PurgeFunctionDeadLetters=Counted(letters=0))
+    verb, *options = command
+    done = cli("dlq", verb, "shop/ship", "--all", *options)
+    assert done.out == "shop/ship has no dead letters: nothing was done.\n"
+    assert (done.code, done.err) == (0, "")
+    told = cli("dlq", verb, "shop/ship", "--all", *options, "--json")
+    assert json.loads(told.out) == {"letters": 0}
 
 
 def test_what_is_not_said_of_dead_letters_is_asked_for(cli, node) -> None:

@@ -332,15 +332,16 @@ def redrive(
         counted = client.call(wanted)
     if json:
         print_json(counted)
+    elif not counted.letters:
+        _tell_of_none(wanted)
     else:
         told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
         other = getattr(wanted, "to", None)
         print_line(f"{name_of(wanted)}: {told} tried {f'by {other}' if other else 'again'}.")
-        if counted.letters:
-            again = f"{wanted.project}/{other}" if other else name_of(wanted)
-            flag = " --queue" if isinstance(wanted, _OF_QUEUES) else ""
-            note(f"What fails at each attempt is listed again: `casemate dlq ls {again}{flag}`")
-        if other and counted.letters:
+        again = f"{wanted.project}/{other}" if other else name_of(wanted)
+        flag = " --queue" if isinstance(wanted, _OF_QUEUES) else ""
+        note(f"What fails at each attempt is listed again: `casemate dlq ls {again}{flag}`")
+        if other:
             note(
                 f"Those of a trigger whose name is none of {other}'s are given up again: "
                 f"`casemate dlq ls {wanted.project}/{other}`"
@@ -372,10 +373,18 @@ def purge(
         counted = client.call(wanted)
     if json:
         print_json(counted)
+    elif not counted.letters:
+        _tell_of_none(wanted)
     else:
         letters = "dead letter is" if counted.letters == 1 else "dead letters are"
         print_line(f"{name_of(wanted)}: {counted.letters} {letters} deleted.")
     _require_found(wanted, counted)
+
+
+def _tell_of_none(wanted: _Chosen) -> None:
+    """Say that all were meant, and that there are none; see `_require_found` for their ids."""
+    if wanted.ids is None:
+        print_line(f"{name_of(wanted)} has no dead letters: nothing was done.")
 
 
 def _require_found(wanted: _Chosen, counted: Counted) -> None:
