@@ -32,6 +32,7 @@ from casemate.cli.learning import (
     with_everything_declared,
 )
 from casemate.cli.names import FunctionName
+from casemate.cli.text import moment
 from casemate.cli.unset_secrets import wanted_secrets
 from casemate.manifest import load
 from casemate.model.bundle import BundleFile, BundleManifest
@@ -433,6 +434,22 @@ def test_show_sets_used_against_granted_and_denied(run, used) -> None:
     assert "\x1b" not in text
     document = json.loads(run(grants_command.app, "show", "shop/cart", "--json"))
     assert document["version"] == 1
+
+
+def test_show_tells_each_thing_that_was_denied_once(run, used) -> None:
+    (first,) = used.denials
+    later = msgspec.structs.replace(first, at=90_000.0, count=2)
+    other = msgspec.structs.replace(first, resource="secret:shop/other", version=2)
+    used.denials[:0] = [other, later, later]
+    lines = run(grants_command.app, "show", "shop/cart").splitlines()
+    denied = [line.split() for line in lines if line.startswith("secret:read")]
+    assert [row[1:4] for row in denied] == [
+        ["secret:shop/other", "2", "7"],
+        ["secret:shop/\\x1b[2Jkey", "1", "11"],
+    ]
+    assert moment(90_000.0) in "\n".join(lines)
+    document = json.loads(run(grants_command.app, "show", "shop/cart", "--json"))
+    assert len(document["denials"]) == 4
 
 
 def test_suggest_prints_the_tighter_table(run, used) -> None:

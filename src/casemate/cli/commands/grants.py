@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,7 @@ from casemate.cli.terminal import (
     print_text,
 )
 from casemate.cli.text import moment
-from casemate.model.denial import GrantUse
+from casemate.model.denial import Denial, GrantUse
 from casemate.model.grant import Grant
 from casemate.operations.grants import FunctionGrants, ShowGrants
 
@@ -76,13 +77,24 @@ def show(found: FunctionGrants, call: Call) -> None:
     print_line()
     print_table(
         ("denied", "resource", "version", "times", "last", "why"),
-        [
-            (d.action, d.resource, str(d.version or ""), str(d.count), moment(d.at), d.reason)
-            for d in found.denials
-        ],
+        _denied_rows(found.denials),
         empty="Nothing was denied to it lately.",
         below=("resource", "why"),
     )
+
+
+def _denied_rows(denials: Iterable[Denial]) -> list[tuple[str, ...]]:
+    """Return each thing that was denied once; on record is each call to which it was."""
+    times: Counter[tuple[str, str, str, str]] = Counter()
+    last: dict[tuple[str, str, str, str], float] = {}
+    for one in denials:
+        what = (one.action, one.resource, str(one.version or ""), one.reason)
+        times[what] += one.count
+        last[what] = max(one.at, last.get(what, one.at))
+    return [
+        (action, resource, version, str(count), moment(last[action, resource, version, why]), why)
+        for (action, resource, version, why), count in times.items()
+    ]
 
 
 def _used_by_others(
