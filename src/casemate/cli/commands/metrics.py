@@ -26,6 +26,9 @@ def metrics(found: Metrics) -> None:
     These are calls, errors, durations, and the functions' own measurements. `casemate top` shows
     what happens right now, and Prometheus reads the same numbers at `/metrics`.
 
+    `~p50`, `~p95` and `~p99` are estimates. Durations are counted in classes from 1 ms to 30 s, and
+    those of one class are taken for spread evenly over it; longer ones are told as 30 s.
+
     `cold` are calls that had a process started for their function, `waits` are waiting calls and
     events, `memory` is what its imported code holds, whether somebody calls it or not (`-`: none is
     loaded, or that was not measured yet), `dead` are its dead letters.
@@ -34,7 +37,7 @@ def metrics(found: Metrics) -> None:
     """
     shown = (*found.functions, *(() if found.others is None else (found.others,)))
     print_table(
-        ("function", "calls", "errors", "p50", "p99", "cold", "waits", "memory", "dead"),
+        ("function", "calls", "errors", "~p50", "~p99", "cold", "waits", "memory", "dead"),
         [_columns(one) for one in shown if one.calls or one.project],
         below=("cold", "waits", "memory", "dead"),
         empty="No function was called since the node's start.",
@@ -43,7 +46,7 @@ def metrics(found: Metrics) -> None:
     if shared:
         print_line()
         print_table(
-            ("function", "version", "calls", "failed", "p50", "p95"),
+            ("function", "version", "calls", "failed", "~p50", "~p95"),
             [
                 (
                     *(f"{one.project}/{one.function}", str(version.version)),

@@ -31,7 +31,7 @@ from casemate.operations.metrics import ShowMetrics
 app = new_app()
 LOOK_SECONDS = 1.0
 WIDTH = 80
-_HEAD = "CALLS/S  ERR/S    P50    P99 COLD/S  RUN IDLE WAIT   AGE    MEM"
+_HEAD = "CALLS/S  ERR/S   ~P50   ~P99 COLD/S  RUN IDLE WAIT   AGE    MEM"
 _LEAST_NAME, _MOST_NAME = WIDTH - len(_HEAD) - 1, 60
 
 
@@ -53,9 +53,10 @@ def top(
     """Show what functions are doing right now.
 
     It shows rates, durations, errors, instances, and what waits. It refreshes each second until
-    Ctrl-C; rates and durations cover the last ten seconds. Into a file or a pipe it is printed
-    once. With --json each refresh is one line, or with --once one document. On nodes that share
-    their state it covers all of them, or with --node one of them.
+    Ctrl-C; rates and durations cover the last ten seconds. `~P50` and `~P99` are estimates, as in
+    `casemate metrics`. Into a file or a pipe it is printed once. With --json each refresh is one
+    line, or with --once one document. On nodes that share their state it covers all of them, or
+    with --node one of them.
     """
     with connect() as client:
         if once or (not json and not sys.stdout.isatty()):

@@ -30,8 +30,10 @@ def usage(found: UsageFound, call: Call) -> None:
 
     The CPU is what control groups counted, with everything that ran for a call, even after its
     answer. `hosts in` and `hosts out` are bytes through the egress proxy; `stored` is what projects
-    keep, as a size over time. Sums go by UTC hours. Calls that were refused before a version was
-    chosen are not included; `casemate denials` has them. `casemate bill` says what it costs.
+    keep, as a size over time. `peak` is the most memory that a process held; of one that is
+    restored for the next call it is that of its first call alone. Sums go by UTC hours. Calls that
+    were refused before a version was chosen are not included; `casemate denials` has them.
+    `casemate bill` says what it costs.
 
     `guard us` is what the sink guard's hooks took of a call inside the function's process, and
     `journal us` what storing its record cost the node. Both are microseconds of processor time,
