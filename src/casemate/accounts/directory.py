@@ -18,7 +18,7 @@ from casemate.accounts.bindings import is_node_owner
 from casemate.accounts.errors import EscalationError, LastOwnerError
 from casemate.accounts.seen import PeopleSeen
 from casemate.model.account import ENDED_KEPT, Token, User
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import NoNamedError, NotFoundError
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.model.workload import MADE_BY
 from casemate.operations.accounts import (
@@ -118,8 +118,11 @@ class Directory:
         """Return a user (NotFoundError if there is none)."""
         found = self.users.get(name)
         if found is None:
-            raise NotFoundError(
-                f"There is no user {name!r}.", next_step="`casemate users ls` lists them."
+            raise NoNamedError(
+                "user",
+                name,
+                f"There is no user {name!r}.",
+                next_step="`casemate users ls` lists them.",
             )
         return found
 

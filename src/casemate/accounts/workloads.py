@@ -29,7 +29,7 @@ from casemate.accounts.oidc.settings import MAX_TEXT, require_issuer
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.throttle import Throttle
 from casemate.decoding import decodable
-from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.model.errors import ConflictError, InvalidInputError, NoNamedError
 from casemate.model.facts import Fact, SignedIn
 from casemate.model.nodes import MAX_CLOCK_OFF
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
@@ -174,8 +174,11 @@ class Workloads:
             self._directory.require_current(by, made_with)
             left = dict(self._trusted)
             if left.pop(name, None) is None:
-                raise NotFoundError(
-                    f"There is no workload {name!r}.", next_step="`casemate workloads ls`."
+                raise NoNamedError(
+                    "workload",
+                    name,
+                    f"There is no workload {name!r}.",
+                    next_step="`casemate workloads ls` lists them.",
                 )
             sessions = self._in_force(name)
             # With all that was made with them.

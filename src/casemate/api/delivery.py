@@ -17,7 +17,7 @@ from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.data.interface import InvocationStatus
 from casemate.decoding import DECODING_ERRORS, is_slow_to_read
-from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.model.errors import CasemateError, InvalidInputError, NoNamedError, NotFoundError
 from casemate.model.messages import LetterCount
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations import delivery
@@ -280,9 +280,12 @@ async def _require_there(service: Service, place: _Place) -> None:
     """Raise NotFoundError, unless it is a function to which nothing was ever sent."""
     project, kind, name = place
     if kind == QUEUE:
-        raise NotFoundError(
+        raise NoNamedError(
+            QUEUE,
+            name,
             f"There is no queue {project}/{name}.",
             next_step="`casemate queues ls` lists those that there are.",
+            project=project,
         )
     await service.control.function(project, name)
 

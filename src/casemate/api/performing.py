@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -23,10 +24,11 @@ from casemate.api.inputs import (
     optional_body,
     required_body,
 )
+from casemate.api.meant import told_unnamed
 from casemate.api.named import is_empty, require_named, told_missing
 from casemate.api.problems import RequestError
 from casemate.api.service import Service, json_response
-from casemate.model.errors import CasemateError, HeldByAnotherError, NoFunctionError
+from casemate.model.errors import CasemateError, HeldByAnotherError, NoFunctionError, NoNamedError
 from casemate.model.facts import Actor, OperationPerformed
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.model.still import asked_again
@@ -142,6 +144,9 @@ Perform = Callable[[Any, Call], Awaitable[Any]]
 class Performers:
     """What performs the operations of a part of the API."""
 
+    of_all: ClassVar[dict[type[Operation[Any]], Perform]] = {}
+    """What performs the operations of all parts."""
+
     def __init__(self) -> None:
         """Start with none."""
         self.by_type: dict[type[Operation[Any]], Perform] = {}
@@ -157,7 +162,7 @@ class Performers:
         def keep(
             perform: Callable[[Any, Call], Awaitable[AnswerT | Response]],
         ) -> Callable[[Any, Call], Awaitable[AnswerT | Response]]:
-            self.by_type[kind] = perform
+            self.by_type[kind] = self.of_all[kind] = perform
             return perform
 
         return keep
@@ -204,11 +209,18 @@ async def _performed(perform: Perform, operation: Operation[Any], call: Call) ->
         return await perform(operation, call)
     except NoFunctionError as error:
         raise await told_missing(error, call.service, call.may) from error
+    except NoNamedError as error:
+        raise await told_unnamed(error, call.may, partial(_listed, call)) from error
     except HeldByAnotherError as error:
         told = call.told(error)
         if told is error:
             raise
         raise told from error
+
+
+async def _listed(call: Call, operation: Operation[Any]) -> Any:
+    """List what there is, for who asks."""
+    return await Performers.of_all[type(operation)](operation, call)
 
 
 def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None = None) -> None:

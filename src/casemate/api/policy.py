@@ -13,7 +13,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.model.account import PolicyFile
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import NoNamedError, NotFoundError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.granted import CompiledGrants
@@ -64,8 +64,11 @@ def _find(service: Service, name: str) -> PolicyFile:
     for file in service.policy.files:
         if file.name == name:
             return file
-    raise NotFoundError(
-        f"There is no policy file {name}.", next_step="`casemate policy ls` lists them."
+    raise NoNamedError(
+        "policy",
+        name,
+        f"There is no policy file {name}.",
+        next_step="`casemate policy ls` lists them.",
     )
 
 

@@ -15,7 +15,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Service
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import ConflictError, NoNamedError, NotFoundError
 from casemate.model.nodes import GONE_SECONDS
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.model.vault import MAX_SEALED_BYTES, SecretInfo, SecretVersion, VaultStatus
@@ -141,9 +141,12 @@ async def _show(operation: GetSecret, call: Call) -> SecretInfo:
     for info in await call.service.vault.secrets(operation.project):
         if info.name == operation.name:
             return info
-    raise NotFoundError(
+    raise NoNamedError(
+        "secret",
+        operation.name,
         f"There is no secret {operation.project}/{operation.name}.",
         next_step=f"Set it: `casemate secrets set {operation.project}/{operation.name}`",
+        project=operation.project,
     )
 
 
@@ -197,8 +200,12 @@ async def _delete(operation: DeleteSecret, call: Call) -> None:
     try:
         await call.service.vault.delete_secret(operation.project, operation.name)
     except NotFoundError as error:  # of any use it says: set it
-        raise NotFoundError(
-            error.message, next_step=f"`casemate secrets ls {operation.project}` lists them."
+        raise NoNamedError(
+            "secret",
+            operation.name,
+            error.message,
+            next_step=f"`casemate secrets ls {operation.project}` lists them.",
+            project=operation.project,
         ) from error
     if call.service.rotations.find(operation.project, operation.name) is not None:
         await call.service.rotations.forget(operation.project, operation.name, call.actor)

@@ -33,7 +33,7 @@ from casemate.model.budget import (
     Unusual,
     lifted_since,
 )
-from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NoNamedError
 from casemate.model.facts import Actor, BudgetSet
 from casemate.model.principal import PrincipalKind
 from casemate.model.still import require_still
@@ -478,8 +478,11 @@ def _text(budget: Budget) -> str:
     return f"{budget.amount:g} {budget.unit.value} per {budget.per.value}, {kind}"
 
 
-def _missing(project: str, name: str) -> NotFoundError:
-    return NotFoundError(
+def _missing(project: str, name: str) -> NoNamedError:
+    return NoNamedError(
+        "budget",
+        name,
         f"There is no budget or quota {name} of {project}.",
         next_step="`casemate budget ls` lists them.",
+        project=project,
     )

@@ -17,7 +17,7 @@ from casemate.data.limits import DataOptions
 from casemate.data.orphans import OrphanSweeps
 from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import NoNamedError
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
@@ -189,7 +189,9 @@ class Projects(Generic[P_co]):
                 return found
             file = await self.in_thread(lambda: self.databases.find(name))
             if file is None and not create:
-                raise NotFoundError(
+                raise NoNamedError(
+                    "project",
+                    name,
                     f"The project {name} has no buckets, tables, queues or topics.",
                     next_step="Declare them in its manifest and deploy.",
                 )

@@ -10,7 +10,7 @@ import msgspec
 from casemate.data import limits
 from casemate.data.terms import Terms, terms_of
 from casemate.decoding import decodable
-from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.errors import InvalidInputError, NoNamedError, NotFoundError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
 from casemate.sqlite.engine import Connection
 
@@ -81,9 +81,12 @@ def find(registry: Registry, project: str, kind: str, name: str) -> Resource:
                 f"The project {project} has no function {name} that takes events.",
                 next_step="Deploy it, or check the name.",
             )
-        raise NotFoundError(
+        raise NoNamedError(
+            kind,
+            name,
             f"The project {project} has no {kind} {name}.",
             next_step=f"Declare it in the manifest as [{kind}.{name}] and deploy.",
+            project=project,
         )
     return found
 

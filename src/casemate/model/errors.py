@@ -46,6 +46,20 @@ class NoFunctionError(NotFoundError):
         self.function = function
 
 
+class NoNamedError(NotFoundError):
+    """There is nothing of a kind with this name."""
+
+    def __init__(
+        self, kind: str, name: str, message: str, *, next_step: str, project: str = ""
+    ) -> None:
+        """Keep its name: who may list such things is told of one of nearly that name."""
+        super().__init__(message, next_step=next_step)
+        self.kind = kind
+        self.name = name
+        self.project = project
+        """In which one is looked for; empty for things of the node."""
+
+
 class ConflictError(CasemateError):
     """The change conflicts with stored data."""
 

@@ -7,7 +7,7 @@ import logging
 import time
 
 from casemate.facts import FactStream
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import ConflictError, NoNamedError
 from casemate.model.facts import NOT_BY_NETWORK, Actor
 from casemate.model.playbook import Playbook
 from casemate.model.response_facts import PlaybookChanged, PlaybookRefused
@@ -38,7 +38,9 @@ class Files:
         """Return a playbook. Raises NotFoundError."""
         book = self.books.get(name)
         if book is None:
-            raise NotFoundError(
+            raise NoNamedError(
+                "playbook",
+                name,
                 f"There is no playbook {name[:64]}.",
                 next_step="`casemate playbook ls` shows what there is.",
             )

@@ -99,7 +99,7 @@ class Rotations:
         if found is None:
             raise NotFoundError(
                 f"Nobody has said how a new value of {project}/{name} is made.",
-                next_step=f"Look at it: casemate secrets rotation {project}/{name}",
+                next_step=f"Say it: `casemate secrets rotation {project}/{name}`",
             )
         return found
 

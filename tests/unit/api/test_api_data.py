@@ -429,3 +429,17 @@ def test_every_operation_asks_the_policy() -> None:
             assert resource.kind in set(ResourceKind)
             assert operation.action.value.startswith(kinds[resource.kind.value])
             assert (resource.project, resource.name) == ("p", "n")
+
+
+def test_a_mistyped_name_is_told_with_the_one_that_may_be_meant(ask, hidden) -> None:
+    def detail(method: str, path: str, **rest) -> str:
+        answer = ask(method, path, **rest)
+        assert answer.status_code == 404
+        return answer.json()["detail"]
+
+    assert detail("GET", "/buckets/p/fils/objects").endswith('; did you mean "files"?')
+    assert detail("PUT", "/buckets/p/fils/object?key=a", content=b"x").endswith('"files"?')
+    assert detail("DELETE", "/queues/p/files").endswith("; files is a bucket.")
+    hidden.add((Action.BUCKET_LIST, "files"))
+    assert detail("GET", "/buckets/p/fils/objects") == "The project p has no bucket fils."
+    assert detail("DELETE", "/queues/p/files") == "The project p has no queue files."

@@ -8,7 +8,7 @@ import json
 import pytest
 from cli_node import Answer
 
-from casemate.model.deployment import DeployedFunction
+from casemate.model.deployment import Alias, DeployedFunction
 
 PROBLEM = Answer(
     500,
@@ -142,8 +142,30 @@ def test_a_function_that_is_not_there_is_told_with_one_of_nearly_its_name(cli, n
     result = cli("invoke", "links/folow", "{}")
     assert result.code == 3
     assert 'There is no function links/folow; did you mean "links/follow"?' in result.err
-    # It is there: then what was called of it is not.
-    assert "There is no such function." in cli("invoke", "links/follow@9", "{}").err
+    assert "There is no such function." in cli("invoke", "links/follow", "{}").err
+
+
+@pytest.mark.parametrize(
+    ("qualifier", "said"),
+    [
+        ("canry", 'links/follow has no alias canry; did you mean "links/follow@canary"?'),
+        ("beta", "links/follow has no alias beta."),
+        ("9", "links/follow has no version 9."),
+        ("canary", "There is no such function."),
+    ],
+)
+def test_an_alias_that_is_not_there_is_told_with_one_of_nearly_its_name(
+    cli, node, qualifier: str, said: str
+) -> None:
+    canary = Alias(project="links", function="follow", name="canary", targets=(), changed_at=0.0)
+    node.control.deployed["links", "follow"] = DeployedFunction(
+        project="links", name="follow", versions=(), aliases=(canary,)
+    )
+    detail = b'{"detail": "There is no such function.", "next_step": "Look."}'
+    node.answer = Answer(404, {"content-type": "application/problem+json"}, detail)
+    result = cli("invoke", f"links/follow@{qualifier}", "{}")
+    assert result.code == 3
+    assert said in result.err
 
 
 def test_an_error_status_of_the_function_itself(cli, node) -> None:

@@ -31,7 +31,9 @@ from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.model.rotation import Rotation, SecretRotation
 from casemate.model.trigger import RepositoryTrigger
+from casemate.model.vault import NewValue, ValueForm
 from casemate.operations.functions import Functions
 from casemate.operations.secrets import SealedSecret
 from casemate.vault.errors import WrongMasterKeyError
@@ -40,6 +42,15 @@ from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
+ROTATION = Rotation(
+    project="nightly",
+    name="keyy",
+    value=NewValue(form=ValueForm.HEX, length=32),
+    overlap=0,
+    by="user:ada",
+    since=0.0,
+)
+ROTATED = SecretRotation(project="nightly", name="keyy", version=1, former=0, until=None)
 
 
 class Rekeyed:
@@ -207,6 +218,24 @@ def test_secrets_that_are_imported_are_told_as_well(cli, fake) -> None:
     assert result.code == 0, result.err
     assert "nightly/key-1;" not in result.err and "secret nightly/key-2;" in result.err
     assert "The same is so of 4 more." in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "told"),
+    [
+        (("rotation",), ROTATION, True),
+        (("rotate", "--reason", "x"), ROTATED, True),
+        (("rotate", "--reason", "x"), msgspec.structs.replace(ROTATED, former=1), False),
+    ],
+)
+def test_a_secret_that_gets_its_first_value_by_rotation_is_told_as_well(
+    cli, fake, monkeypatch, words: tuple[str, ...], answer: object, told: bool
+) -> None:
+    fake.node.functions = (function_with("nightly", "key"),)
+    monkeypatch.setattr(FakeNode, "call", lambda *_, **__: answer)
+    result = cli("secrets", words[0], "nightly/keyy", *words[1:])
+    assert result.code == 0, result.err
+    assert ('did you mean "nightly/key"?' in result.err) is told
 
 
 @pytest.mark.parametrize(

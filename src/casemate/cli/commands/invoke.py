@@ -24,6 +24,7 @@ from casemate.cli.terminal import RED, note, print_json
 from casemate.cli.text import many_lines, size
 from casemate.kernel.placing import write_whole
 from casemate.model.errors import CasemateError
+from casemate.near_names import near, question
 from casemate.operations.functions import ShowFunction
 
 app = new_app()
@@ -301,17 +302,26 @@ def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Respo
 
 
 def _missing(client: NodeClient, name: FunctionName) -> MissingError | None:
-    """Return that the function is not there, as who may see functions is told; None: it is.
+    """Return what is not there, as who may see functions is told; None: the function is.
 
     A call is told no names, as anybody may make one.
     """
     try:
-        client.call(ShowFunction(project=name.project, function=name.function))
+        found = client.call(ShowFunction(project=name.project, function=name.function))
     except MissingError as error:
         return error
     except CasemateError:
         return None
-    return None
+    qualifier, function = name.qualifier, f"{name.project}/{name.function}"
+    aliases = {alias.name: f"{function}@{alias.name}" for alias in found.aliases}
+    numbers = {str(version.number) for version in found.versions}
+    if qualifier is None or qualifier in aliases.keys() | numbers:
+        return None
+    what = "version" if qualifier.isascii() and qualifier.isdecimal() else "alias"
+    return MissingError(
+        f"{function} has no {what} {qualifier}{question(near(qualifier, aliases)) or '.'}",
+        next_step=f"`casemate show {function}` lists its versions and aliases.",
+    )
 
 
 def _is_internal(client: NodeClient, name: FunctionName) -> bool:

@@ -232,7 +232,7 @@ $ casemate secrets rotation shop/session-key --form hex --length 64 --overlap 1d
 $ casemate secrets rotation shop/db-password --form password --length 32 --function rotate-db
 """,
 )
-def rotation(found: Rotation) -> None:
+def rotation(found: Rotation, call: Call) -> None:
     """Say how a new value is made, and how long the former one stays valid.
 
     Without a function, no outside server has to know the value: for keys that the project itself
@@ -245,6 +245,8 @@ def rotation(found: Rotation) -> None:
     print_line(
         f"{found.project}/{found.name}: {found.value.form.value} of {found.value.length}{by}."
     )
+    for each in ungranted_notes(call.client, found.project, [found.name]):
+        note(each)
     note(f"Then: `casemate secrets rotate {found.project}/{found.name} --reason TEXT`")
 
 
@@ -288,9 +290,12 @@ $ casemate secrets rotate shop/db-password --reason 'it is a year old'
 $ casemate secrets rotate shop/db-password --overlap 0s --reason 'it has leaked'
 """,
 )
-def rotate(found: SecretRotation) -> None:
+def rotate(found: SecretRotation, call: Call) -> None:
     """Make a new value and put it in use. Nobody chooses or sees it."""
     print_line(f"{found.project}/{found.name} has version {found.version}.")
+    first = [] if found.former else [found.name]
+    for each in ungranted_notes(call.client, found.project, first):
+        note(each)
     if found.until is not None:
         note(f"Version {found.former} is accepted until {moment(found.until)}; until then:")
         note(f"casemate secrets revert {found.project}/{found.name} --reason TEXT")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import ConflictError, NoNamedError
 from casemate.model.nodes import GONE_SECONDS, MAX_CLOCK_OFF, Beat, ClusterNode, NodeState
 from casemate.operations.nodes import (
     BeginNode,
@@ -201,8 +201,11 @@ def _require_free(named: ClusterNode) -> None:
 def _named(connection: engine.Connection, name: str) -> ClusterNode:
     found = _one(connection, name=name)
     if found is None:
-        raise NotFoundError(
-            f"There is no node {name[:80]!r}.", next_step="`casemate nodes ls` lists them."
+        raise NoNamedError(
+            "node",
+            name,
+            f"There is no node {name[:80]!r}.",
+            next_step="`casemate nodes ls` lists them.",
         )
     return found
 
