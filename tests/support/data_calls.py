@@ -80,6 +80,7 @@ NAMED: dict[str, Kind | dict[str, Kind]] = {
         "inbox": delivery.ListFunctionDeadLetters,
     },
     "dead_letter": delivery.ReadDeadLetter,
+    "letter_subjects": delivery.ReadLetterSubjects,
     "redrive": inboxes.RedriveLetters,
     "purge_dead": {
         "queue": delivery.PurgeQueueDeadLetters,

@@ -18,7 +18,7 @@ from casemate.api.service import Service
 from casemate.data.interface import InvocationStatus
 from casemate.decoding import DECODING_ERRORS, is_slow_to_read
 from casemate.model.errors import CasemateError, InvalidInputError, NoNamedError, NotFoundError
-from casemate.model.messages import LetterCount
+from casemate.model.messages import DeadLetter, LetterCount
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations import delivery
 from casemate.operations.declaration import Operation
@@ -34,6 +34,7 @@ from casemate.operations.delivery import (
     PurgeFunctionDeadLetters,
     PurgeQueueDeadLetters,
     ReadDeadLetter,
+    ReadLetterSubjects,
     RedriveFunctionDeadLetters,
     RedriveQueueDeadLetters,
     ShowFunctionDeadLetter,
@@ -47,6 +48,8 @@ from casemate.operations.invocations import FindInvocation
 
 INBOX, QUEUE = "inbox", "queue"
 MAX_PLACES = 1000
+_MAX_SUBJECT = 200
+"""Characters that are shown of what an event is about; names differ at their end as often."""
 """Functions and queues that are told together."""
 
 OfFunction = (
@@ -138,13 +141,40 @@ def _place(operation: OfFunction | OfQueue) -> _Place:
 @performs(ListFunctionDeadLetters)
 @performs(ListQueueDeadLetters)
 async def _list(operation: ListFunctionDeadLetters | ListQueueDeadLetters, call: Call) -> Letters:
+    place = _place(operation)
     try:
-        return await call.service.data.read(operation)
+        found = await call.service.data.read(operation)
     except NotFoundError:
-        await _require_there(call.service, _place(operation))
+        await _require_there(call.service, place)
         return Letters(letters=())
     except InvalidInputError as error:
         raise _no_id(operation.after) from error
+    told = await _subjects(place, found.letters, call)
+    replaced = (
+        msgspec.structs.replace(each, subject=told.get(each.id, "")) for each in found.letters
+    )
+    return Letters(letters=tuple(replaced), after=found.after) if told else found
+
+
+async def _subjects(place: _Place, letters: tuple[DeadLetter, ...], call: Call) -> dict[str, str]:
+    """Return what events are about, for who may see what is in them, without secrets."""
+    if place.kind != INBOX or not call.may(Action.DEAD_LETTER_CONTENT, place.resource):
+        return {}
+    ids = tuple(each.id for each in letters)
+    read = ReadLetterSubjects(project=place.project, ids=ids)
+    told = await call.service.data.read(read) if ids else {}
+    if not told:
+        return {}
+    texts = tuple(text.encode(errors="replace") for text in told.values())
+    clean = await call.service.vault.redact(place.project, texts)
+    # Cut only now: of a secret that is cut through, nothing would be found.
+    cut = (_cut(text.decode(errors="replace")) for text in clean)
+    return dict(zip(told, cut, strict=True))
+
+
+def _cut(text: str) -> str:
+    half = _MAX_SUBJECT // 2
+    return text if len(text) <= _MAX_SUBJECT else f"{text[:half]}…{text[-half:]}"
 
 
 @performs(ListDeadLetterPlaces)

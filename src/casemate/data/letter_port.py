@@ -21,6 +21,7 @@ from casemate.operations.delivery import (
     PurgeFunctionDeadLetters,
     PurgeQueueDeadLetters,
     ReadDeadLetter,
+    ReadLetterSubjects,
     ShowLetterCounts,
 )
 from casemate.operations.inboxes import GiveUpInbox, RedriveLetters
@@ -56,6 +57,13 @@ class LetterPort(Port):
         queues.require_ids([letter])
         async with self._projects.use(operation.project) as opened:
             return await opened.read(lambda connection: letters.find(connection, letter))
+
+    @performs(ReadLetterSubjects)
+    async def _read_subjects(self, operation: ReadLetterSubjects) -> dict[str, str]:
+        queues.require_ids(operation.ids)
+        numbers = [int(text, 16) for text in operation.ids]
+        async with self._projects.use(operation.project) as opened:
+            return await opened.read(lambda connection: letters.subjects(connection, numbers))
 
     @performs(ShowLetterCounts)
     async def _show_counts(self, operation: ShowLetterCounts) -> tuple[LetterCount, ...]:

@@ -31,6 +31,16 @@ _INSERT = (
 )
 
 
+_MAX_READ = 4 << 20
+"""Bytes of events that are read for what they are about: a page may be of a thousand."""
+
+
+class _Subject(msgspec.Struct):
+    """What an event is about."""
+
+    subject: str = ""
+
+
 class _Head(msgspec.Struct):
     """What a letter shows of an event."""
 
@@ -146,6 +156,34 @@ def find(connection: Connection, letter: str) -> tuple[DeadLetter, bytes]:
         _letter(terms, fields, queue, kind, name),
         terms.open(("letter", *place, labels, attributes), body),
     )
+
+
+def subjects(connection: Connection, numbers: Sequence[int]) -> dict[str, str]:
+    """Return what the events of letters are about, by id: of as many as may be read at once."""
+    terms, found, left = terms_of(connection), dict[str, str](), _MAX_READ
+    for number in numbers:
+        row = connection.execute(
+            "SELECT queue, length(body), labels, attributes, CASE WHEN length(body) <= ? "
+            "THEN body END FROM letter WHERE id = ?",
+            (left, number),
+        ).fetchone()
+        if row is None:
+            continue
+        queue, size, labels, attributes, body = row
+        left -= size
+        if left < 0:
+            break
+        place = (queue, number)
+        labels = terms.open(("letter labels", *place), labels)
+        attributes = terms.open(("letter attributes", *place), attributes)
+        opened = terms.open(("letter", *place, labels, attributes), body)
+        try:
+            told = msgspec.json.decode(opened, type=decodable(_Subject)).subject
+        except DECODING_ERRORS:
+            continue
+        if told:
+            found[text_of(number)] = told
+    return found
 
 
 def _letter(terms: Terms, row: Any, queue: int, kind: str, name: str) -> DeadLetter:

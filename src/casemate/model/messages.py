@@ -187,6 +187,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     died_at: float
     size: int
     invocation: str = ""
+    subject: str = ""
+    """What the event is about, such as an object's key, cut; empty if it names none, for messages
+    of queues, in lists of large events, and for who may not see what is in it."""
 
 
 class InvocationState(StrEnum):

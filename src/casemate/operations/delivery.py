@@ -131,6 +131,14 @@ class ReadDeadLetter(Operation[tuple[DeadLetter, bytes]], frozen=True, kw_only=T
     id: Id
 
 
+class ReadLetterSubjects(Operation[dict[str, str]], frozen=True, kw_only=True):
+    """Return what the events of dead letters of a project are about, by their ids, where told."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    project: Name
+    ids: tuple[Id, ...]
+
+
 class ListDeadLetterPlaces(Operation[Places], frozen=True, kw_only=True):
     """List functions and queues that have dead letters, including functions that were removed.
 
@@ -164,7 +172,10 @@ class ShowLetterCounts(Operation[tuple[LetterCount, ...]], frozen=True, kw_only=
 
 
 class ListFunctionDeadLetters(Operation[Letters], frozen=True, kw_only=True):
-    """List the dead letters of a function: events that were given up."""
+    """List the dead letters of a function: events that were given up.
+
+    What each is about is shown to those who have `dead-letter:content`.
+    """
 
     declared = Declaration(
         http=f"GET {_FUNCTION}/dead-letters",

@@ -68,6 +68,7 @@ def letter(identity: str, kind: str, name: str) -> DeadLetter:
         sent_at=1.0,
         died_at=2.0,
         size=5,
+        subject="in/a\x1b[2J.jpg" if kind == "inbox" else "",
     )
 
 
@@ -115,6 +116,7 @@ def test_dead_letters_of_a_function(cli, node) -> None:
     )
     listed = cli("dlq", "ls", "shop/ship", "--limit", "1", "--after", "09")
     assert listed.code == 0 and "0a" in listed.out
+    assert "ABOUT" in listed.out and "in/a\\x1b[2J.jpg" in listed.out
     assert "\x1b" not in listed.out
     assert "--after 0a" in listed.err
     said = " ".join(listed.err.split())
@@ -137,9 +139,9 @@ def test_dead_letters_of_a_function(cli, node) -> None:
     }
     of = {"project": "shop", "function": "ship"}
     assert fake.asked == [
-        ListFunctionDeadLetters(**of, limit=1, after="09"),
-        ShowFunctionDeadLetter(**of, id="0a"),
-        RedriveFunctionDeadLetters(**of, ids=("0a",)),
+        ListFunctionDeadLetters(**of, limit=1, after=f"{9:016x}"),
+        ShowFunctionDeadLetter(**of, id=f"{10:016x}"),
+        RedriveFunctionDeadLetters(**of, ids=(f"{10:016x}",)),
         PurgeFunctionDeadLetters(**of, ids=None),
     ]
 
@@ -198,9 +200,9 @@ def test_dead_letters_of_a_queue(cli, node) -> None:
     of = {"project": "shop", "queue": "jobs"}
     assert fake.asked == [
         ListQueueDeadLetters(**of),
-        ShowQueueDeadLetter(**of, id="0a"),
+        ShowQueueDeadLetter(**of, id=f"{10:016x}"),
         RedriveQueueDeadLetters(**of),
-        PurgeQueueDeadLetters(**of, ids=("0a", "0b")),
+        PurgeQueueDeadLetters(**of, ids=(f"{10:016x}", f"{11:016x}")),
     ]
 
 
@@ -445,7 +447,7 @@ def test_a_dead_letter_is_shown_by_what_a_notice_of_it_holds(cli, node) -> None:
         ListFunctionDeadLetters=Letters(letters=(one, *others), after=None),
         ShowFunctionDeadLetter=Letter(letter=one, withheld=False, content={"n": 1}),
     )
-    for named, id in (("err_1", "0a"), ("inv_2", "0b"), ("0c", "0c")):
+    for named, id in (("err_1", "0a"), ("inv_2", "0b"), ("C", f"{12:016x}")):
         assert cli("dlq", "show", "shop/ship", named).code == 0
         assert fake.asked[-1].id == id
     batch = cli("dlq", "show", "shop/ship", "err_2")

@@ -18,6 +18,7 @@ from casemate.data import (
     Settlement,
     Subscription,
     invocations,
+    letters,
     messages,
 )
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -98,6 +99,18 @@ def test_a_large_result_is_not_kept_but_the_end_is(inbox: Data, monkeypatch) -> 
     settle(inbox, Fate.DONE, result=b"1234")
     found = inbox.invocation_status("p", "i1")
     assert (found.state, found.result) == (InvocationState.SUCCEEDED, None)
+
+
+def test_what_dead_events_are_about_is_told(inbox: Data, monkeypatch) -> None:
+    about = [b'{"subject":"in/1.jpg"}', EVENT, b"[1]", b'{"subject":1}', b'{"subject":"in/2.jpg"}']
+    for body in about:
+        inbox.send_many("p", "inbox", "f", [NewMessage(body=body, invocation="i1")])
+        settle(inbox, Fate.DEAD)
+    ids = tuple(letter.id for letter in inbox.dead_letters("p", "inbox", "f"))
+    asked = (*ids, f"{10**9:016x}")
+    assert inbox.letter_subjects("p", asked) == {ids[0]: "in/1.jpg", ids[-1]: "in/2.jpg"}
+    monkeypatch.setattr(letters, "_MAX_READ", len(about[0]) + 60)
+    assert inbox.letter_subjects("p", asked) == {ids[0]: "in/1.jpg"}, "no more is read"
 
 
 def test_the_latest_ends_are_kept(inbox: Data, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Annotated, Any, NamedTuple
 
@@ -49,6 +50,9 @@ _NODES_OWN = frozenset(("kind", "trigger", "trace", "kept_by"))
 _OF_NOTICES = ("err_", "inv_")
 """How ids begin that a notice of a dead letter holds; its own is made after the notice."""
 _MOST_PAGES, _MOST_TOLD = 100, 16
+_SHORT = re.compile(r"[0-9a-fA-F]{1,16}")
+_ID_LENGTH = 16
+"""Digits of an id, which is a number in base 16: its zeros may be left out."""
 
 _QUEUE_HELP = "It is a queue, not a function."
 QueueOption = Annotated[bool, typer.Option("--queue", help=_QUEUE_HELP)]
@@ -127,6 +131,9 @@ def ls(
     A dead letter is an event that was given up: it failed at every attempt, was too old, or could
     never succeed. Nothing tries it again by itself. It is deleted once it has been kept as long as
     messages of its queue, 14 days for the events of a function.
+
+    `about` is what an event of a function is about, such as an object's key; those see it who may
+    see what is in it.
     """
     if name is None:
         if queue or after is not None:
@@ -138,14 +145,14 @@ def ls(
         return
     place = _place(name, queue)
     with connect() as client:
-        found = client.call(place.listed(limit, after))
+        found = client.call(place.listed(limit, None if after is None else _whole(after)))
     if json:
         print_json(found)
         return
     print_table(
-        ("id", "given up", "event", "trigger", "attempts", "size", "reason", "error"),
+        ("id", "given up", "attempts", "size", "about", "event", "trigger", "reason", "error"),
         [_columns(letter) for letter in found.letters],
-        below=("event", "trigger", "reason", "error"),
+        below=("about", "event", "trigger", "reason", "error"),
         empty=f"No event of {place} was given up.",
     )
     if found.letters:
@@ -237,15 +244,17 @@ $ casemate dlq show shop/thumbnail err_8f97ada63bc5ae3dfc6b89c8
 def show(wanted: ShowFunctionDeadLetter | ShowQueueDeadLetter, *, json: JsonOption = False) -> None:
     """Show a dead letter, with its content if you may see that: the event as the handler gets it.
 
-    In place of its id, the error id or the invocation's id can be given that a notice of it
-    (`on_failure`) holds.
+    Zeros at the beginning of an id may be left out, here and wherever one is named: `2a`. In its
+    place, the error id or the invocation's id can be given that a notice of it (`on_failure`)
+    holds.
 
     `kept for` is who sent it, and whose rights decide when it is tried again; `trace` is what it
     came of, for `casemate trace`. With --json they stand in the content as `kept_by` and `trace`.
     """
     with connect() as client:
-        if wanted.id.startswith(_OF_NOTICES):
-            wanted = msgspec.structs.replace(wanted, id=_letter_of(client, wanted))
+        of_notice = wanted.id.startswith(_OF_NOTICES)
+        id = _letter_of(client, wanted) if of_notice else _whole(wanted.id)
+        wanted = msgspec.structs.replace(wanted, id=id)
         found = client.call(wanted)
     if json:
         print_json(found)
@@ -328,6 +337,7 @@ def redrive(
     With --to another function of the project gets them; this also works for a removed function.
     """
     _require_chosen(wanted.ids, every)
+    wanted = msgspec.structs.replace(wanted, ids=_whole_ids(wanted.ids))
     with connect() as client:
         counted = client.call(wanted)
     if json:
@@ -367,6 +377,7 @@ def purge(
     Their events are lost: they are not handled again. Who gets alerts is told of it.
     """
     _require_chosen(wanted.ids, every)
+    wanted = msgspec.structs.replace(wanted, ids=_whole_ids(wanted.ids))
     with connect() as client:
         what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letter(s)"
         confirm(f"Delete {what} of {name_of(wanted)} of {client.url}?", yes=yes)
@@ -479,14 +490,24 @@ def _require_chosen(ids: tuple[str, ...] | None, every: bool) -> None:
         )
 
 
+def _whole(id: str) -> str:
+    """Return an id with the zeros that may be left out; what is none stays what it is."""
+    return id.lower().zfill(_ID_LENGTH) if _SHORT.fullmatch(id) else id
+
+
+def _whole_ids(ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if ids is None else tuple(map(_whole, ids))
+
+
 def _columns(letter: DeadLetter) -> tuple[str, ...]:
     return (
         letter.id,
         moment(letter.died_at),
-        letter.event_type,
-        letter.trigger,
         str(letter.attempts),
         size(letter.size),
+        letter.subject,
+        letter.event_type,
+        letter.trigger,
         letter.reason,
         letter.error_id,
     )
