@@ -74,9 +74,11 @@ def test_of_many_grants_the_first_are_shown(cli, node) -> None:
     many = tuple(
         Grant(kind=GrantKind.QUEUE, name=f"queue-{n}", actions=("send",)) for n in range(40)
     )
-    deployed(node, grants=many)
+    call = Grant(kind=GrantKind.FUNCTION, name="ship", actions=("invoke",))
+    deployed(node, grants=(*many, call))
     shown = cli("show", "shop/cart").out
-    assert "queue-7" in shown and "queue-8" not in shown and "32 more" in shown
+    assert "queue-7" in shown and "queue-8" not in shown
+    assert "32 more of kind queue; function ship: invoke" in shown, "no kind is left out"
 
 
 def test_nothing_granted_and_nothing_that_bounds_it(cli, node) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import msgspec
 
 from casemate.admission.grants import describe
@@ -27,6 +29,7 @@ from casemate.cli.triggers_shown import listens_to, schedule_shown
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
 from casemate.model.function import Fresh, Layout
+from casemate.model.grant import Grant
 from casemate.model.invocation import Outcome
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import ScheduleTrigger
@@ -100,13 +103,19 @@ def show(found: DeployedFunction, call: Call) -> None:
 
 def _print_grants(name: str, live: Version) -> None:
     """Tell what it is granted, without what it made of that."""
-    told = [describe(msgspec.structs.replace(g, exception="")) for g in live.spec.grants]
-    if len(told) > _MOST_GRANTS:
-        told[_MOST_GRANTS:] = [f"{len(told) - _MOST_GRANTS} more"]
+    grants = live.spec.grants
+    told = list(map(_described, grants[:_MOST_GRANTS]))
+    for kind, of in groupby(grants[_MOST_GRANTS:], key=lambda grant: grant.kind):
+        first, *more = of
+        told.append(f"{len(more) + 1} more of kind {kind.value}" if more else _described(first))
     excepted = any(grant.exception for grant in live.spec.grants)
     _labelled("grants", "; ".join(told) or "none", YELLOW if excepted else None)
     if told:
         _labelled("", f"casemate grants show {name}", DIM)
+
+
+def _described(grant: Grant) -> str:
+    return describe(msgspec.structs.replace(grant, exception=""))
 
 
 def _print_bounds(found: DeployedFunction) -> None:
