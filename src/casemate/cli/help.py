@@ -53,6 +53,9 @@ OTHER_WORDS = {
     "version": ("--version",),
 }
 """How other programs call what a command does: the first of these that there is, is proposed."""
+_INDENT = 3
+_WORDS = re.compile(r"""(?:--[a-z-]+ (?![-\\|<>]))?(?:'[^']*'|"[^"]*"|[^\s'"])+""")
+"""Those of a command of an example, with their quotes; an option has its value."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]{0,199}")
 """What may be the name or the id of something."""
 _ID = re.compile(r"[a-z]{1,12}_[0-9a-f]{8,64}")
@@ -180,7 +183,7 @@ def render(command: Any, ctx: Any, stream: TextIO | None = None) -> str:
     panels.append(("Options", options))
     parts += [_panel(title, rows, width, stream) for title, rows in panels if rows]
     if command.epilog:
-        parts.append(_examples(command.epilog, stream))
+        parts.append(_examples(command.epilog, stream, width))
     return "\n".join(parts)
 
 
@@ -218,11 +221,27 @@ def example_lines(epilog: str) -> Iterator[tuple[str, bool]]:
         yield line, of_command
 
 
-def _examples(epilog: str, stream: TextIO) -> str:
+def _examples(epilog: str, stream: TextIO, width: int) -> str:
     lines = [f" {paint('Examples', BOLD, stream)}"]
     for line, of_command in example_lines(epilog):
         if of_command:
-            lines.append(f"   {paint(line.removeprefix('$ '), CYAN, stream)}")
+            for part in _folded(line.removeprefix("$ "), width - _INDENT):
+                lines.append(f"{'':{_INDENT}}{paint(part, CYAN, stream)}")
+        elif line:
+            told = textwrap.wrap(line, width - _INDENT - 2, break_long_words=False)
+            lines += [f"{'':{_INDENT}}{paint('# ' + part, DIM, stream)}" for part in told]
         else:
-            lines.append(f"   {paint('# ' + line, DIM, stream)}" if line else "")
+            lines.append("")
     return "\n".join(lines) + "\n"
+
+
+def _folded(command: str, width: int) -> list[str]:
+    """Return a command in lines that a shell reads as it is; what is quoted stays in one."""
+    begin = len(command) - len(command.lstrip())
+    lines, line = list[str](), command[:begin]
+    for word in _WORDS.findall(command):
+        if line.strip() and len(line) + len(word) + 3 > width:
+            lines.append(f"{line}\\")
+            line = " " * (begin or 4)
+        line += f"{word} "
+    return [*lines, line.rstrip()]
