@@ -6,6 +6,7 @@ like a function that it may not invoke, so that nobody maps another project's ro
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,7 +19,7 @@ from casemate.model.denial import DenialKind, denied_on
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
-from casemate.model.path import Failure, Finished, RawInvocation
+from casemate.model.path import Failure, Finished, RawInvocation, Sealed
 from casemate.model.principal import ANONYMOUS, NODE, Action, Principal
 from casemate.model.refusals import refusal_type
 from casemate.seal import Seal
@@ -26,6 +27,9 @@ from casemate.triggers.http_server import server_problem
 
 UNKNOWN_LIMIT = 64 * 1024
 """Bytes that may be sent by who has no key, and where nothing is."""
+_ALIKE_SECONDS = 60.0
+_MAX_ALIKE = 64
+"""Ways of being malformed that are told apart; the server's words for them are fewer."""
 _FAULTS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 """What is answered for the node's sake, not for what the request is."""
 
@@ -43,6 +47,7 @@ class Nowhere:
         self._accounts = accounts
         self._seal = seal
         self._happened = happened
+        self._malformed: dict[tuple[int, str], tuple[float, str]] = {}
 
     def find(self, head: HttpHead, asking: Asking, *, known: bool = False) -> Destination:
         """Lead a request nowhere; see `not_found`."""
@@ -124,21 +129,8 @@ class Nowhere:
             outcome, status, detail = Outcome.DENIED, 403, "The token does not allow this."
             if not recorded:
                 self._record(head, who, DenialKind.AUTHORIZATION, "no policy allows it")
-        raw = RawInvocation(
-            trigger="http",
-            project="",
-            function="",
-            qualifier=None,
-            credential=None,
-            content_type="",
-            body=b"",
-            received_at=time.time(),
-        )
-        kind = refusal_type(outcome, status)
-        failure = Failure(type=kind, message=f"{head.method} {asked_path(head.path)}: {detail}")
-        answer = self._seal.close(
-            Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
-        )
+        asked = f"{head.method} {asked_path(head.path)}"
+        answer = self._close(outcome, status, detail, f"{asked}: {detail}").response
         if status == 405:
             answer.headers = (*answer.headers, (b"allow", ", ".join(allow).encode()))
         return answer
@@ -157,7 +149,39 @@ class Nowhere:
                     reason=f"{status}: {detail}",
                 )
             )
-        return server_problem(status, detail, error_id)
+            error_id = self._alike(status, detail)
+        return server_problem(status, detail, error_id or f"err_{secrets.token_hex(12)}")
+
+    def _alike(self, status: int, detail: str) -> str:
+        """Return the id of an error that is on record, and stands for all alike for a while.
+
+        They come as fast as somebody likes: to record each would push out the errors of functions.
+        """
+        now, key = time.monotonic(), (status, detail)
+        until, error_id = self._malformed.get(key, (0.0, ""))
+        if now >= until:
+            error_id = self._close(Outcome.INVALID, status, detail, detail).error_id
+            if len(self._malformed) >= _MAX_ALIKE:
+                self._malformed.clear()
+            self._malformed[key] = (now + _ALIKE_SECONDS, error_id)
+        return error_id
+
+    def _close(self, outcome: Outcome, status: int, detail: str, message: str) -> Sealed:
+        """Return an answer with the id of an error that is on record with `message`."""
+        raw = RawInvocation(
+            trigger="http",
+            project="",
+            function="",
+            qualifier=None,
+            credential=None,
+            content_type="",
+            body=b"",
+            received_at=time.time(),
+        )
+        failure = Failure(type=refusal_type(outcome, status), message=message)
+        return self._seal.complete(
+            Finished(outcome=outcome, raw=raw, status=status, detail=detail, failure=failure)
+        )
 
     def _record(self, head: HttpHead, who: Principal, kind: DenialKind, reason: str) -> None:
         self._happened(
