@@ -239,8 +239,8 @@ def test_an_internal_function_has_no_address(cli, project, built, node) -> None:
     assert "its project" in listed and "everyone" in listed
     node.answer = Answer(403, {"content-type": "application/problem+json"}, b"{}")
     refused = cli("invoke", "mail", "{}")
-    assert refused.code == 4 and "casemate trigger fire shop/mail" in refused.err
-    assert "trigger fire" not in cli("invoke", "cart", "{}").err
+    assert refused.code == 4 and "shop/mail is internal" in refused.err
+    assert "is internal" not in cli("invoke", "cart", "{}").err
 
 
 @pytest.mark.parametrize("arguments", [(), ("--approve",), ("cart", "--weight", "10")])

@@ -8,7 +8,9 @@ import json
 import pytest
 from cli_node import Answer
 
-from casemate.model.deployment import Alias, DeployedFunction
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.function import FunctionSpec
+from casemate.model.trigger import QueueTrigger
 
 PROBLEM = Answer(
     500,
@@ -166,6 +168,32 @@ def test_an_alias_that_is_not_there_is_told_with_one_of_nearly_its_name(
     result = cli("invoke", f"links/follow@{qualifier}", "{}")
     assert result.code == 3
     assert said in result.err
+
+
+@pytest.mark.parametrize(
+    ("triggers", "step"),
+    [
+        ((QueueTrigger(name="work", queue="jobs"),), "`casemate trigger fire links/follow work`"),
+        ((), 'a function with invoke = ["follow"] in its grants: it has no trigger.'),
+    ],
+)
+def test_who_calls_an_internal_function_is_told_what_does(
+    cli, node, triggers: tuple[QueueTrigger, ...], step: str
+) -> None:
+    spec = FunctionSpec(name="follow", handler="a:f", internal=True, triggers=triggers)
+    version = Version(
+        project="links", function="follow", number=1, digest="0" * 64, spec=spec,
+        created_at=0.0, created_by="user:ada",
+    )  # fmt: skip
+    targets = (AliasTarget(version=1, weight=100),)
+    live = Alias(project="links", function="follow", name=LIVE, targets=targets, changed_at=0.0)
+    node.control.deployed["links", "follow"] = DeployedFunction(
+        project="links", name="follow", versions=(version,), aliases=(live,)
+    )
+    node.answer = Answer(403, {"content-type": "application/problem+json"}, b"{}")
+    result = cli("invoke", "links/follow", "{}")
+    assert result.code == 4
+    assert "links/follow is internal" in result.err and step in result.err
 
 
 def test_an_error_status_of_the_function_itself(cli, node) -> None:

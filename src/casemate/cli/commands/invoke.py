@@ -23,6 +23,7 @@ from casemate.cli.options import command, new_app
 from casemate.cli.terminal import RED, note, print_json
 from casemate.cli.text import many_lines, size
 from casemate.kernel.placing import write_whole
+from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.near_names import near, question
 from casemate.operations.functions import ShowFunction
@@ -293,10 +294,15 @@ def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Respo
         full = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         again = f"{when_again(response)}; " if full else ""
         note(f"Next: {again}`casemate errors show {error_id}` tells the owner what happened.")
-    elif response.status_code == HTTPStatus.FORBIDDEN and _is_internal(client, name):
+    elif response.status_code == HTTPStatus.FORBIDDEN and (live := _internal(client, name)):
         of = f"{name.project}/{name.function}"
         note(f"{of} is internal: only its triggers and functions of its project call it.")
-        note(f"Next: `casemate trigger fire {of} TRIGGER` sends it an event.")
+        if live.spec.triggers:
+            named = live.spec.triggers[0].name
+            note(f"Next: `casemate trigger fire {of} {named}` sends it an event as its trigger.")
+        else:
+            granted = f'invoke = ["{name.function}"]'
+            note(f"Next: Call it from a function with {granted} in its grants: it has no trigger.")
     else:
         note(f"Next: {error.next_step}")
 
@@ -324,14 +330,14 @@ def _missing(client: NodeClient, name: FunctionName) -> MissingError | None:
     )
 
 
-def _is_internal(client: NodeClient, name: FunctionName) -> bool:
-    """Tell whether nobody may call what is live, whoever it is; False for who may not see that."""
+def _internal(client: NodeClient, name: FunctionName) -> Version | None:
+    """Return what is live if nobody may call it, whoever it is; None for who may not see that."""
     try:
         found = client.call(ShowFunction(project=name.project, function=name.function))
     except CasemateError:
-        return False
+        return None
     live = live_version(found)
-    return live is not None and live.spec.internal
+    return live if live is not None and live.spec.internal else None
 
 
 def _document(response: httpx2.Response, duration: float) -> dict[str, Any]:
