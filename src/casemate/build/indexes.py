@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from casemate.build.source_builds import SourceBuilds
 from casemate.build.tree import hash_file
@@ -56,6 +56,10 @@ class NoIndexes:
     def explanation(self, errors: str) -> CasemateError | None:
         """Return nothing: uv's own words are all there is."""
         return None
+
+    def versions(self, package: str) -> Iterable[str]:
+        """Return none: no index is asked."""
+        return ()
 
     def inside(self, text: str) -> str:
         """Return a text of requirements as it is."""
@@ -99,6 +103,11 @@ class ServedIndexes:
         for release, refused in self._server.selection.judged(package):
             if release.wheel and self._fits(release.filename):
                 yield release.version, refused
+
+    def versions(self, package: str) -> Iterable[str]:
+        """Return the versions that may be installed."""
+        name = canonicalize_name(package)
+        return (version for version, refused in self.offers(name) if refused is None)
 
     def fetched(self, package: str, hashes: frozenset[str], folder: Path) -> Path | None:
         """Return a wheel that has one of these hashes and fits, brought into `folder`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -205,6 +205,10 @@ class _Attempt:
         """Return what went wrong with an index; refusals are not errors here."""
         self.errors = errors
         return self._served.failure
+
+    def versions(self, package: str) -> Iterable[str]:
+        """Return the versions that may be installed."""
+        return self._served.versions(package)
 
 
 def _nothing(package: str, version: str) -> bool:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
+from collections.abc import Callable, Iterable, Sequence
+
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from casemate.build.errors import (
     DependencyError,
@@ -19,6 +24,8 @@ from casemate.build.interpreters import Interpreter
 from casemate.model.errors import CasemateError
 from casemate.package_index import INDEX_URL, IndexUnavailableError
 
+Versions = Callable[[str], Iterable[str]]
+"""Returns the versions of a package that may be installed."""
 _MAX_MESSAGE = 600
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _INSIDE_PATHS = re.compile(r"(?:file://)?/(?:build|cache|casemate)(?:/[\w.\-+]+)*/?")
@@ -26,12 +33,20 @@ _SUBJECT = (
     r"(?<![\w.\-])([A-Za-z0-9][\w.\-]{0,127}+(?:\[[^\]]{0,200}\])?"
     r"(?:[=<>!~]=?=?[\w.*+!,<>=]{1,200}+)?)"
 )
+_NO_VERSION = re.compile(rf"there (?:is|are) no versions? of {_SUBJECT}")
+_AROUND = 2
+"""Versions that are told below one that there is not, and above it."""
 _WHEEL_ADVICE = (
     "Pin a version that has wheels, use another package, or build a wheel yourself and name its "
     "folder with `--find-links`; or have it built in the sandbox, by an exception in "
     'casemate-packages.toml: [[exception]] package, version, allow = ["source"], a reason and an '
     "end (`expires`)."
 )
+
+
+def nothing_offered(_package: str) -> Iterable[str]:
+    return ()
+
 
 # In this order: the first that matches decides.
 _KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
@@ -92,7 +107,7 @@ _KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
         "Check its spelling and the index.",
     ),
     (
-        re.compile(rf"there (?:is|are) no versions? of {_SUBJECT}"),
+        _NO_VERSION,
         RequirementNotFoundError,
         "There is no {0} in the index.",
         "Ask for a version that exists.",
@@ -112,21 +127,44 @@ _KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
 )
 
 
-def dependency_error(errors: str, interpreter: Interpreter) -> CasemateError:
-    """Return the error for what a failed uv wrote to its standard error."""
+def dependency_error(
+    errors: str, interpreter: Interpreter, versions: Versions = nothing_offered
+) -> CasemateError:
+    """Return the error for what a failed uv wrote to its standard error.
+
+    `versions` tells which of a package may be installed, for one that there is not.
+    """
     text = _clean(errors, interpreter)
     for pattern, kind, message, advice in _KINDS:
         match = pattern.search(text)
         if match:
             found = (match.group(1).rstrip(".,`"),) if pattern.groups else ()
-            return kind(
-                message.format(*found, python=interpreter.minor, text=_summary(text)),
-                next_step=advice,
-            )
+            told = message.format(*found, python=interpreter.minor, text=_summary(text))
+            if pattern is _NO_VERSION:
+                told = f"{told.removesuffix('.')}{_nearest(''.join(found), versions)}"
+            return kind(told, next_step=advice)
     return DependencyError(
         f"The dependencies could not be resolved or installed: {_summary(text)}",
         next_step="Correct the requirements and build again.",
     )
+
+
+def _nearest(requirement: str, versions: Versions) -> str:
+    """Return the end of a sentence: which versions there are around the one that is wanted."""
+    try:
+        wanted = Requirement(requirement)
+        there = sorted(set(map(Version, versions(wanted.name))))
+        asked = min(Version(each.version.removesuffix(".*")) for each in wanted.specifier)
+    except (ValueError, CasemateError):  # of no use to who reads it: the error is told without
+        return "."
+    at = bisect(there, asked)
+    around = there[max(at - _AROUND, 0) : at + _AROUND]
+    return f"; nearest there {_are(around)}." if around else "."
+
+
+def _are(versions: Sequence[Version]) -> str:
+    *first, last = map(str, versions)
+    return f"are {', '.join(first)} and {last}" if first else f"is {last}"
 
 
 def in_one_line(errors: str, interpreter: Interpreter) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ import uv
 
 from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
 from casemate.build.interpreters import Interpreter
-from casemate.build.uv_messages import dependency_error
+from casemate.build.uv_messages import dependency_error, nothing_offered
 from casemate.model.errors import CasemateError, ProtectionMissingError
 from casemate.package_index import Known, Lend, NothingKnown, nobody_lends
 
@@ -43,6 +43,9 @@ class Served(Protocol):
 
     def explanation(self, errors: str) -> CasemateError | None:
         """Return what was refused to uv and made it fail."""
+
+    def versions(self, package: str) -> Iterable[str]:
+        """Return the versions of a package that may be installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +108,8 @@ class UvSession:
         )
         if finished.status != 0:
             refused = served.explanation(finished.errors) if served else None
-            raise refused or dependency_error(finished.errors, self.interpreter)
+            versions = served.versions if served else nothing_offered
+            raise refused or dependency_error(finished.errors, self.interpreter, versions)
         return finished
 
 

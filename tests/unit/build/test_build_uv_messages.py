@@ -30,6 +30,42 @@ WHY = ", we can conclude that your requirements are unsatisfiable.\n"
 
 
 @pytest.mark.parametrize(
+    ("wanted", "there", "end"),
+    [
+        ("==99", ("9.5.0", "12.1.0", "12.0.0"), "; nearest there are 12.0.0 and 12.1.0."),
+        ("==11", ("9.5.0", "10.1", "10.2", "12.0.0", "12.1", "13.0"),
+         "; nearest there are 10.1, 10.2, 12.0.0 and 12.1."),
+        ("==0.1", ("9.5.0",), "; nearest there is 9.5.0."),
+        ("==99", (), "."),
+        ("==99", ("no version",), "."),
+    ],
+)  # fmt: skip
+def test_of_a_version_that_there_is_not_the_nearest_are_told(
+    wanted: str, there: tuple[str, ...], end: str
+) -> None:
+    asked: list[str] = []
+
+    def versions(package: str) -> tuple[str, ...]:
+        asked.append(package)
+        return there
+
+    text = f"{NO_SOLUTION}there is no version of pillow{wanted} and you require pillow{wanted}{WHY}"
+    error = dependency_error(text, INTERPRETER, versions)
+    assert error.message == f"There is no pillow{wanted} in the index{end}"
+    assert asked == ["pillow"]
+
+
+def test_an_index_that_cannot_tell_its_versions_hides_no_error() -> None:
+    def away(_package: str) -> tuple[str, ...]:
+        raise IndexUnavailableError("It is away.")
+
+    text = f"{NO_SOLUTION}there is no version of pillow==99 and you require pillow==99{WHY}"
+    assert (
+        dependency_error(text, INTERPRETER, away).message == "There is no pillow==99 in the index."
+    )
+
+
+@pytest.mark.parametrize(
     ("text", "kind", "expected"),
     [
         (
