@@ -163,7 +163,7 @@ def _grants(
             if seen is not None and seen.uses:
                 idle = unused(seen.granted, (*seen.uses, *seen.others))
             rows += difference_rows(name, found, old, new, idle)
-            again |= in_words_already(name, found, new)
+            again |= in_words_already(name, found, old, new)
     return rows, again, widening
 
 

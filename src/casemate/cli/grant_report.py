@@ -140,19 +140,25 @@ def difference_rows(
 
 
 def in_words_already(
-    name: FunctionName, difference: GrantDifference, after: Iterable[Grant]
+    name: FunctionName,
+    difference: GrantDifference,
+    before: Iterable[Grant],
+    after: Iterable[Grant],
 ) -> set[tuple[str, str, str]]:
-    """Return those rows of `difference_rows` that tell people again what an `added` one told.
+    """Return those rows of `difference_rows` that tell people again what they know.
 
-    A document has them all: who looks for what is wide looks for one word.
+    An `added` one has told it, or it was live before just so: who reads the same rows at every
+    deploy reads none of them. A document has them all: who looks for what is wide looks for one
+    word.
     """
+    known = set(before)
     new = {grant.text for grant in difference.added}
     # Of one that was as wide before, only what it allows beyond that is told.
     new |= {w.after.text for w in difference.widened if _wide(w.after) != _wide(w.before)}
     return {
         (str(name), _wide(grant), describe(grant))
         for grant in after
-        if _wide(grant) and grant.text in new
+        if _wide(grant) and (grant.text in new or grant in known)
     }
 
 
