@@ -43,7 +43,7 @@ encode_lines = msgspec.json.Encoder().encode_lines
 """Returns an answer of NDJSON."""
 
 OperationT = TypeVar("OperationT", bound=Operation[Any])
-_SAID = ("name", "user", "roles", "issuer", "digest")
+_SAID = ("name", "user", "roles", "issuer", "digest", "prefixes", "hosts")
 """Fields of operations on the node that say to whom or what they do something; none is secret."""
 _IDS = ("id", "number")
 _MAX_WHAT = 400
