@@ -56,7 +56,8 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "letters-redriven-often", "blocked-events-redriven", "letters-purged",
     )),
     "budget": (administering.budget, (
-        "budget-half", "budget-most", "budget-used-up", "budget-lifted",
+        "budget-half", "budget-most", "budget-used-up", "budget-used-up-soft",
+        "budget-lifted",
     )),
     "decoys": (administering.decoys, (
         "decoys-listed-by-token", "decoy-host-asked", "decoy-secret-asked", "decoy-row-read",

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from casemate.cli.commands.budget import _number, _tell_of_nothing
+from casemate.cli.commands.budget import _number, _tell_of_nothing, _tell_of_used_up
 from casemate.cli.errors import DeniedError
 from casemate.cli.operation_command import Call
+from casemate.model.budget import Budget, BudgetPer, BudgetState, BudgetUnit
 from casemate.model.deployment import DeployedFunction
 from casemate.operations.functions import Functions
 
@@ -44,6 +45,26 @@ def test_what_bounds_nothing_is_told(
     assert said in told and bool(said) == bool(told)
     _tell_of_nothing(Call(SimpleNamespace(), cast("Any", Closed())), project, function)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("percent", "hard", "said"),
+    [(99.9, False, ""), (100.0, False, "nothing is refused"), (250.0, True, "calls are refused")],
+)
+def test_what_was_used_up_before_it_was_set_is_told(
+    percent: float, hard: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budget = Budget(
+        project="shop",
+        name="month",
+        amount=100.0,
+        unit=BudgetUnit.REQUESTS,
+        per=BudgetPer.MONTH,
+        hard=hard,
+    )
+    _tell_of_used_up(BudgetState(budget=budget, used=percent, reserved=0.0, percent=percent))
+    told = capsys.readouterr().err
+    assert said in told and bool(said) == bool(told)
 
 
 @pytest.mark.parametrize(

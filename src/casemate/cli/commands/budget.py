@@ -134,6 +134,7 @@ def set(found: BudgetState, call: Call) -> None:
     in bytes (egress-in, egress-out) also ends connections to outside hosts.
     """
     _print(found)
+    _tell_of_used_up(found)
     _tell_of_nothing(call, found.budget.project, found.budget.function)
 
 
@@ -221,6 +222,14 @@ def quota(found: QuotaState, call: Call) -> None:
     quota = found.quota
     print_line(f"{quota.project}/{quota.name}: {allowed_by(found)}.")
     _tell_of_nothing(call, quota.project, quota.function)
+
+
+def _tell_of_used_up(state: BudgetState) -> None:
+    """Say so if more was used before than it allows: a finding follows at once."""
+    if state.percent < 100:
+        return
+    effect = "calls are refused" if state.budget.hard else "nothing is refused, and it is found"
+    note(f"As much was used before it was set: {effect}. A higher amount leaves room.", YELLOW)
 
 
 def _tell_of_nothing(call: Call, project: str, function: str | None) -> None:

@@ -110,19 +110,22 @@ def letters(actors: Actors) -> None:
 
 
 def budget(actors: Actors) -> None:
-    """Use a budget up, and lift it."""
+    """Use a hard budget and a soft one up, and lift the hard one."""
     name = f"drill-{actors.mark}"
     path = f"/budgets/{{p}}/{name}"
+    soft = f"{path}-soft"
     used = actors.owner("GET /usage?project={p}").json()["rows"]
     known = sum(row["requests"] for row in used if row.get("function") == "leaver")
-    wanted = {"unit": "requests", "per": "day", "function": "leaver", "hard": True}
+    wanted = {"unit": "requests", "per": "day", "function": "leaver", "amount": 2 * known + 4}
     try:
-        actors.owner(f"PUT {path}", {**wanted, "amount": 2 * known + 4})
+        actors.owner(f"PUT {path}", {**wanted, "hard": True})
+        actors.owner(f"PUT {soft}", {**wanted, "amount": 2 * known + 3})
         for _ in range(known + 6):
             actors.invoke("leaver", {"look": "global"})
         actors.owner(f"POST {path}/lift", {"seconds": 1, "reason": "a drill"})
     finally:
         actors.owner(f"DELETE {path}")
+        actors.owner(f"DELETE {soft}")
 
 
 def decoys(actors: Actors) -> None:
