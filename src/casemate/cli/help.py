@@ -32,8 +32,12 @@ OTHER_WORDS = {
     "describe": ("show",),
     "get": ("show", "get", "ls"),
     "show": ("ls",),
-    "delete": ("rm",),
-    "remove": ("rm",),
+    "delete": ("rm", "purge"),
+    "remove": ("rm", "purge"),
+    "rm": ("purge",),
+    "close": ("resolve",),
+    "reopen": ("resolve",),
+    "state": ("show",),
     "destroy": ("rm",),
     "call": ("invoke",),
     "run": ("invoke", "dev"),
@@ -98,7 +102,8 @@ class DocumentedGroup(TyperGroup):
             options = {name for each in self.get_params(ctx) for name in each.opts}
             known = options.union(self.commands)
             here = next((name for name in OTHER_WORDS.get(word, ()) if name in known), "")
-            if not here and ctx.parent is not None and "Did you mean" not in error.message:
+            is_name = word not in OTHER_WORDS  # `ls close` would list what is of `close`
+            if not here and is_name and ctx.parent and "Did you mean" not in error.message:
                 here = self._shown_by(word)
             if here:
                 error.message = f"No such command '{word}'. Did you mean '{here}'?"

@@ -65,7 +65,7 @@ def _duties(
 ) -> Iterable[str]:
     if not incident.owner:
         yield f"Nobody works on it: casemate incident assign {incident.id} OWNER"
-    if incident.state is IncidentState.OPEN:
+    if incident.state is IncidentState.OPEN and incident.functions:
         yield f"It is not contained: casemate incident contain {incident.id} --reason TEXT"
     for name in quarantined:
         yield f"{name} takes no calls; once it is mended: casemate release {name} --reason TEXT"

@@ -124,6 +124,13 @@ def test_it_tells_what_was_reached_and_what_not() -> None:
         assert "sql-injection" in text and "T1190" in text
 
 
+def test_only_what_is_about_functions_is_to_be_contained() -> None:
+    """Before: the command that was proposed is refused for an incident about no function."""
+    assert all("casemate incident contain" in text for text in report(Node()))
+    for text in report(Node(), things=("project:shop", "budget:month")):
+        assert "casemate incident contain" not in text and "casemate incident resolve" in text
+
+
 def test_what_the_attacked_version_was_granted_is_told_after_it_was_mended() -> None:
     """The version that is live by now is granted nothing: it was another one that was attacked."""
     for text in report(Node(live={3: AT - 90_000, 4: AT + 60, 5: AT + 120})):

@@ -37,6 +37,7 @@ FOUND: Incident = ShowIncident.declared.answer
     [
         (("function:shop/report", "shop"), "casemate incident contain", "about no function"),
         (("shop", "calls"), "casemate restrict", "casemate incident contain"),
+        (("project:shop", "budget:month"), "casemate budget ls", "about no function"),
         (("function:shop/report", "run:run_1"), "casemate playbook runs --state waits", "restrict"),
     ],
 )

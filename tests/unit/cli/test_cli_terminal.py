@@ -97,6 +97,10 @@ def test_words_of_other_programs_lead_to_ours(capsys: pytest.CaptureFixture[str]
         (["dlq", "orders"], "ls orders"),
         (["errors", "orders"], "ls orders"),
         (["errors", "err_01a2348e8f38a19b"], "show err_01a2348e8f38a19b"),
+        (["incident", "close"], "resolve"),  # before: `ls close`
+        (["incident", "state"], "show"),
+        (["dlq", "rm"], "purge"),
+        (["errors", "close"], ""),
         (["users", "ann"], ""),  # its listing takes no name
         (["grants", "a b"], ""),
         (["frobnicate"], ""),

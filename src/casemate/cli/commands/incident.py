@@ -144,6 +144,11 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
     if not found.state.closed:
         if found.functions:
             note(f"`casemate incident contain {found.id} --reason TEXT` stops its functions.")
+        elif any(each.startswith("budget:") for each in found.things):
+            note(
+                "It is about a budget: `casemate budget ls` shows what is used, and `casemate "
+                "usage` by what."
+            )
         else:
             note(
                 "It is about no function: `casemate restrict`, `casemate tokens revoke` and "
