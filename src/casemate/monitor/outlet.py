@@ -283,7 +283,6 @@ class Outlet:
         self._rule_sent_at[found[0].rule].append(now)
         if not problem:
             self._failures = 0
-            self.sent += len(ids)
             self.settle(ids)
             for told in found:
                 # Clocks jump: what is told before it happened was told at once.
@@ -312,6 +311,9 @@ class Outlet:
             _log.error("alerts by %s do not arrive: %s", self.name, self.problem)
         elif before and not self.problem:
             _log.info("alerts by %s arrive again", self.name)
+        if not self.problem:
+            self.sent += len(message.found)
+            self.changed()
         return self.problem
 
     def _give_up(self, ids: list[str], reason: str) -> None:

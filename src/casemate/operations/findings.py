@@ -97,6 +97,7 @@ class AlertChannel(msgspec.Struct, frozen=True, kw_only=True):
     """The least grave finding that is told."""
     waiting: int
     sent: int
+    """Findings, pages and tests that it took."""
     failed: int
     """Given up."""
     dropped: int

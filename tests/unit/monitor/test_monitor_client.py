@@ -102,8 +102,10 @@ async def test_channels_are_shown_and_tried(tmp_path: Path) -> None:
     assert (state.name, state.kind, state.server) == ("pager", "webhook", "alerts.example.org:443")
     assert await world.client.test("pager") == ""
     assert world.sink.messages[0].kind == "test"
+    assert (await world.client.alerts()).channels[0].sent == 1  # before: 0, though it arrived
     world.sink.problem = UndeliveredError("It answers 500.")
     assert await world.client.test("pager") == "It answers 500."
+    assert (await world.client.alerts()).channels[0].sent == 1
     with pytest.raises(NotFoundError):
         await world.client.test("nobody")
     assert await world.client.has_rule("tokens-tried")
