@@ -116,11 +116,11 @@ def budget(actors: Actors) -> None:
     soft = f"{path}-soft"
     used = actors.owner("GET /usage?project={p}").json()["rows"]
     known = sum(row["requests"] for row in used if row.get("function") == "leaver")
-    wanted = {"unit": "requests", "per": "day", "function": "leaver", "amount": 2 * known + 4}
+    wanted = {"unit": "requests", "per": "day", "function": "leaver", "amount": 2 * known + 10}
     try:
         actors.owner(f"PUT {path}", {**wanted, "hard": True})
-        actors.owner(f"PUT {soft}", {**wanted, "amount": 2 * known + 3})
-        for _ in range(known + 6):
+        actors.owner(f"PUT {soft}", {**wanted, "amount": 2 * known + 9})
+        for _ in range(known + 12):
             actors.invoke("leaver", {"look": "global"})
         actors.owner(f"POST {path}/lift", {"seconds": 1, "reason": "a drill"})
     finally:
