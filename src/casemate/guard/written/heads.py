@@ -17,7 +17,10 @@ _PART = re.compile(r"^--[^\s-]\S{0,80}\r?\n(?=[A-Za-z][\w-]{0,40}:)", re.MULTILI
 _MAX_MIME_PARTS = 50
 _MAX_PART_HEAD = 8192
 """Characters of a part of a message in which its head is looked for."""
-_NAME_ALONE = re.compile(r"[\r\n]{0,2}[A-Za-z][\w-]{0,40}:[ \t]{0,8}")
+_NAME_ALONE = re.compile(
+    r"[\r\n]{0,2}[A-Za-z][\w-]{0,40}:[ \t]{0,8}|[\r\n]{1,2}[A-Za-z][\w-]{0,40}"
+)
+"""What of a text is a field's name in the head as well: `Subject: `, or a line that begins so."""
 _BLANK_LINE = re.compile(r"\r?\n\r?\n|\r\r")
 _EVENT_FIELD = re.compile(r"[\r\n](?:event|data|id|retry)[ \t]?:")
 FIX_HEAD = (

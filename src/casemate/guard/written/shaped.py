@@ -56,6 +56,8 @@ _TAG = re.compile(r"(:\d{2}[A-Z]?|[:#@]?[A-Z0-9]{2,16}(?=[|*+^]))([|*+:^])")
 _CAPITALS = re.compile(r"[:#@]?[A-Z0-9][A-Z0-9_-]{0,40}")
 _OF_RECORDS = frozenset((*((sign, "=") for sign in ";&|\n"), ("|", ":")))
 """Signs before and behind names that are of records alone, whatever letters the names have."""
+_ENDS_SEGMENT = ("'", "~")
+"""Signs that end a segment, behind each of which there may be a line end."""
 _MANY = 2
 _MAX_NAMES = 200
 _BLANK = re.compile(r"\s")
@@ -107,7 +109,8 @@ _COMMANDS = (
         "\\",
         re.compile(r"\\(?:documentclass|usepackage|begin|section|subsection|textbf|item)\b"),
         re.compile(
-            r"(?<!\\)(?:\\\\)*\\(?!text[a-z]{2,16}\b|ldots\b|hat\b|tilde\b|quad\b)[A-Za-z]{2,40}"
+            r"(?<!\\)(?:\\\\)*\\(?!(?:text[a-z]{2,16}|l?dots|hat|tilde|quad|par|newline|linebreak"
+            r"|euro|pounds|copyright|slash|ss|ae|oe|aa)\b)[A-Za-z]{2,40}"
         ),
         "\\",
     ),
@@ -127,7 +130,7 @@ _COMMANDS = (
     ),
     _Command(")", _SHOWN, re.compile(r"(?<!\\)" + _SHOWN.pattern), ")"),
 )
-"""LaTeX, ZPL, subtitles, sequences, diagrams, what PDF and PostScript show."""
+"""LaTeX (but for what shows a sign or a space, or ends a line), ZPL, subtitles, sequences, diagrams, what PDF and PostScript show."""
 
 
 def has_sign(text: str) -> bool:
@@ -244,6 +247,9 @@ class _Names:
         held = self._names.get((before, after), [])
         if before and before in "\r\n" and not held:  # readers take both for ends of lines
             held = self._names.get(("\n" if before == "\r" else "\r", after), [])
+        elif before in _ENDS_SEGMENT and after in "+*^|" and before + "\n" in self._own:
+            # Line ends between segments of EDIFACT or X12 are nothing to who reads them.
+            held, before = sorted(held + self._names.get(("\n", after), [])), "\n"
         start, end = self._bounds(span, before)
         first = bisect.bisect_left(held, (start, ""))
         last = bisect.bisect_left(held, (end, ""))

@@ -1,0 +1,155 @@
+"""Signs that the code writes around values: its line ends, its quotes, the end of its segments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.guard_cases import assert_blocked, assert_passes
+
+LETTER = r"""
+import pathlib, re, tempfile
+SPECIAL = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "{": r"\{", "}": r"\}"}
+def tex(value):
+    value = "".join(SPECIAL.get(c, c) for c in value)
+    return re.sub(r"\n\s*\n+", r" \\par ", value).replace("\n", r"\newline ")
+def handler(event, context):
+    text = "\\documentclass{letter}\n\\begin{letter}{" + tex(event["v"]) + "}\n\\end{letter}\n"
+    target = pathlib.Path(tempfile.mkdtemp()) / "letter.tex"
+    target.write_text(text, encoding="utf-8")
+    return {"tex": text}
+"""
+BARE_LETTER = LETTER.replace('"".join(SPECIAL.get(c, c) for c in value)', "value")
+
+MAIL = r"""
+import email, email.policy, re
+from email.message import EmailMessage
+def handler(event, context):
+    message = EmailMessage(policy=email.policy.SMTP)
+    message["Subject"] = re.sub(r"[\r\n]+\s*", " ", event["subject"]).strip()
+    message["X-Topic"] = "news"
+    message.set_content(event["v"] + "\n", charset="utf-8", cte="base64")
+    message.add_alternative("<p>x</p>", subtype="html", charset="utf-8", cte="base64")
+    read = email.message_from_bytes(message.as_bytes(), policy=email.policy.default)
+    return {"subject": str(read["Subject"])}
+"""
+HEAD = r"""
+import email
+def handler(event, context):
+    head = "From: a@b.example\r\nSubject: " + event["subject"] + "\r\nX-Topic: news\r\n\r\n"
+    return {"keys": email.message_from_string(head + event["v"]).keys()}
+"""
+
+PREVIEW = r"""
+import pathlib, re, shlex, subprocess, tempfile
+TAB = pathlib.Path(tempfile.mkdtemp()) / "crontab"
+def handler(event, context):
+    title = re.sub(r"[^\w .;-]", "", event["title"])[:40].strip()
+    command = "printf '%s: %s\\n' {} {}".format(@TITLE@, shlex.quote(event["v"]))
+    TAB.write_text("0 7 * * * " + command + "\n", encoding="utf-8")
+    last = TAB.read_text(encoding="utf-8").splitlines()[-1].split(None, 5)[5]
+    return {"out": subprocess.run(last, shell=True, capture_output=True, text=True).stdout}
+"""
+QUOTED = PREVIEW.replace("@TITLE@", "shlex.quote(title)")
+OPEN = PREVIEW.replace("@TITLE@", "title")
+
+BADGE = """
+import subprocess
+def handler(event, context):
+    return subprocess.run(f"{command}", shell=True, capture_output=True, text=True).stdout
+"""
+
+ORDER = """
+import io
+def handler(event, context):
+    segments = ["UNH+1+ORDERS:D:96A:UN", "BGM+220+9001+9", "RFF+CT:" + event["v"], "LIN+1++4006381:EN"]
+    segments += ["PRI+AAA:900.00", "UNT+6+1"]
+    out = io.StringIO()
+    out.write("UNA:+.? '" + "'\\n".join(segments) + "'\\n")
+    return {"edi": out.getvalue()}
+"""
+
+COMMANDS = "echo {event['v']}", "echo {event['v']} | cut -c1-20 | tr a b"
+READ = "echo {event['v']} | cut -c1-20"
+READS = {
+    "an option": (READ, "-e x"),
+    "another command": (READ, "a; id"),
+    "a variable": (READ, "a $HOME"),
+    "a pattern": (READ, "a *"),
+    "a shell": ("echo {event['v']} | sh", "touch x"),
+    "arguments": (READ + " | xargs rm", "a b"),
+    "a shell behind a filter": ("echo {event['v']} | cat | sh", "touch x"),
+    "a shell that reads errors": ("echo {event['v']} |& sh", "touch x"),
+    "a group": ("(echo {event['v']}) | sh", "touch x"),
+    "another program": ("ls {event['v']} | cut -c1-20", "a b"),
+    "a program before it": ("env echo {event['v']} | cut -c1-20", "a b"),
+}
+
+
+def _of(code: str, *texts: str, **more: str) -> dict[str, tuple[str, object]]:
+    return {text: (code, {"v": text, **more}) for text in texts}
+
+
+def test_line_ends_that_the_code_writes_as_commands_are_its_own(tmp_path: Path) -> None:
+    texts = "5% Street\nCork", "Net 30\n\nThank you!", "a & b\n- c\n\nd"
+    assert_passes(tmp_path, _of(LETTER, *texts), [])
+
+
+def test_other_commands_of_latex_are_blocked(tmp_path: Path) -> None:
+    texts = "Eve\n\\input{/etc/passwd}", "\\newline \\write18{id}", "x\\parskip=0", "\\newlinex{a}"
+    assert_blocked(tmp_path, _of(BARE_LETTER, *texts), {"file", "template"}, [])
+
+
+def test_names_of_fields_in_the_body_are_text(tmp_path: Path) -> None:
+    mails = {
+        "Two line\nsubject": "the subject came from elsewhere",
+        "Parts": "Content-Type: text/html\nContent-Transfer-Encoding: 8bit\n\nThis is a part.",
+        "Quoted": "Ann wrote\nSubject: lunch\nContent-Type is a field",
+    }
+    cases = {one: (MAIL, {"subject": one, "v": text}) for one, text in mails.items()}
+    assert_passes(tmp_path, cases, [])
+
+
+def test_fields_that_data_begins_in_a_head_are_blocked(tmp_path: Path) -> None:
+    subjects = "x\r\nBcc: e@v.example", "x\nX-Topic", "x\r\nX-Topic: y", "a\n\nb"
+    text = "Content-Type: text/html\nX-Topic"
+    cases = {one: (HEAD, {"subject": one, "v": text}) for one in subjects}
+    assert_blocked(tmp_path, cases, {"header"}, [])
+
+
+def test_a_blank_before_quotes_of_the_code_is_its_own(tmp_path: Path) -> None:
+    titles = "Emoji \U0001f389", "Bin day \u2192", "Zo\u00eb "
+    text = "\U0001f382 party at Zo\u00eb's"
+    cases = {one: (QUOTED, {"title": one, "v": text}) for one in titles}
+    # A single word is written without quotes, before those of the text.
+    cases["open"] = (OPEN, {"title": "Emoji \U0001f389", "v": text})
+    assert_passes(tmp_path, cases, [])
+
+
+def test_words_before_quotes_of_the_code_are_blocked(tmp_path: Path) -> None:
+    titles = "x; id \U0001f389", "x id ", "; id"
+    cases = {one: (OPEN, {"title": one, "v": "a party"}) for one in titles}
+    assert_blocked(tmp_path, cases, {"command", "file"}, [])
+
+
+def test_words_that_echo_shows_are_text(tmp_path: Path) -> None:
+    for command in COMMANDS:
+        texts = "build 118", "coverage 93.5", "all of it"
+        assert_passes(tmp_path, _of(BADGE.replace("{command}", command), *texts), [])
+
+
+def test_words_that_something_reads_are_blocked(tmp_path: Path) -> None:
+    cases = {
+        name: (BADGE.replace("{command}", command), {"v": text})
+        for name, (command, text) in READS.items()
+    }
+    assert_blocked(tmp_path, cases, {"command"}, [])
+
+
+def test_segments_that_begin_behind_the_end_of_another_are_blocked(tmp_path: Path) -> None:
+    texts = "K-77'PRI+AAA:0.01", "K'LIN+2++9:EN", "x'UNT+1"
+    assert_blocked(tmp_path, _of(ORDER, *texts), {"file", "format", "response"}, [])
+
+
+def test_quotes_in_a_segment_that_begin_none_pass(tmp_path: Path) -> None:
+    texts = "K-77", "K?'PRI", "O'Brien 5", "the 'new' one+more", "K 'A'+B"
+    assert_passes(tmp_path, _of(ORDER, *texts), [])
