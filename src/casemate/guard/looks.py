@@ -146,6 +146,18 @@ def is_named_as_text(node: ast.expr) -> bool:
     return not _OF_TEMPLATES.isdisjoint(name.lower().split("_"))
 
 
+def is_of_table(node: ast.expr) -> bool:
+    """Tell whether an expression is one of a table's texts, by its name: `FILTERS[kind]`."""
+    table: ast.expr | None = None
+    if isinstance(node, ast.Subscript):
+        table = node.value
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        table = node.func.value if node.func.attr == "get" else None
+    name = table.id if isinstance(table, ast.Name) else getattr(table, "attr", "")
+    words = {word.removesuffix("s") for word in name.lower().split("_")}
+    return name.isupper() or not _OF_TEMPLATES.isdisjoint(words)
+
+
 def match_names(module: ast.AST) -> frozenset[str]:
     """Return the names that stand for what a pattern has matched, anywhere in a module."""
     found: set[str] = set()

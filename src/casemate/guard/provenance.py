@@ -543,7 +543,13 @@ class Provenance(Calls):
 
 
 def _called_by(function: Any) -> Any:
-    """Return the function that an object is called by: `partial(ask, 1)`, or one that has it."""
+    """Return the function that an object is called by: `partial(ask, 1)`, or one that has it.
+
+    Of a class, what its objects are made by.
+    """
+    if isinstance(function, type):
+        made = function.__init__  # type: ignore[misc]
+        return made if type(made) is FunctionType else None
     if type(function) is partial:
         return function.func if type(function.func) in _OF_PYTHON else None
     called = getattr(type(function), "__call__", None)  # noqa: B004 - it is looked at

@@ -86,6 +86,7 @@ from .looks import (
     is_named_as_text,
     is_namespace,
     is_number,
+    is_of_table,
     is_pattern,
     is_text,
     loaded,
@@ -199,6 +200,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
         constant_left = constant_left or is_named_as_text(node.left)
         held = is_field(node.left) and isinstance(node.right, (ast.Name, ast.Call, ast.Attribute))
         number = is_number(node.left, self._numbers) or is_number(node.right, self._numbers)
+        listed = is_of_table(node.left) and not number
         sign = begins_with_sign(node.left)
         wrote = written_in(node.left)
         self.generic_visit(node)
@@ -210,7 +212,7 @@ class Rewriter(Comparisons, Merging, ast.NodeTransformer):
             bits = literals[0] | literals[1] << 1 | sign << 2
             mask = ast.copy_location(ast.Constant(bits), node)
             return self._call(node, "add", mask, node.left, node.right)
-        fills = text_left or tuple_right or constant_left or held
+        fills = text_left or tuple_right or constant_left or held or listed
         if isinstance(node.op, ast.Mod) and fills:
             return self._call(node, "percent", node.left, node.right)
         return node

@@ -52,37 +52,48 @@ def handler(event, context):
 QUOTED = PREVIEW.replace("@TITLE@", "shlex.quote(title)")
 OPEN = PREVIEW.replace("@TITLE@", "title")
 
-BADGE = """
-import subprocess
-def handler(event, context):
-    return subprocess.run(f"{command}", shell=True, capture_output=True, text=True).stdout
-"""
-
 ORDER = """
-import io
+import pathlib, tempfile
 def handler(event, context):
     segments = ["UNH+1+ORDERS:D:96A:UN", "BGM+220+9001+9", "RFF+CT:" + event["v"], "LIN+1++4006381:EN"]
     segments += ["PRI+AAA:900.00", "UNT+6+1"]
-    out = io.StringIO()
-    out.write("UNA:+.? '" + "'\\n".join(segments) + "'\\n")
-    return {"edi": out.getvalue()}
+    text = "UNA:+.? '" + "'\\n".join(segments) + "'\\n"
+    path = pathlib.Path(tempfile.mkdtemp()) / "1.edi"
+    path.@WRITE@
+    return {}
 """
+WRITES = "write_text(text)", "write_bytes(text.encode())", "open('wb').write(text.encode('ascii'))"
 
-COMMANDS = "echo {event['v']}", "echo {event['v']} | cut -c1-20 | tr a b"
-READ = "echo {event['v']} | cut -c1-20"
-READS = {
-    "an option": (READ, "-e x"),
-    "another command": (READ, "a; id"),
-    "a variable": (READ, "a $HOME"),
-    "a pattern": (READ, "a *"),
-    "a shell": ("echo {event['v']} | sh", "touch x"),
-    "arguments": (READ + " | xargs rm", "a b"),
-    "a shell behind a filter": ("echo {event['v']} | cat | sh", "touch x"),
-    "a shell that reads errors": ("echo {event['v']} |& sh", "touch x"),
-    "a group": ("(echo {event['v']}) | sh", "touch x"),
-    "another program": ("ls {event['v']} | cut -c1-20", "a b"),
-    "a program before it": ("env echo {event['v']} | cut -c1-20", "a b"),
-}
+FILTERS = """
+FILTERS = {"name": "(&(sn=%(sn)s*)(!(vip=TRUE)))", "portal": "(&(uid=%(uid)s)(code=%(code)s))"}
+class Directory:
+    templates = FILTERS
+    def search(self, base, search_filter, attributes):
+        return len(search_filter)
+people = Directory()
+def lookup(kind, **fields):
+    return people.search("dc=x", @MADE@, ("cn",))
+def handler(event, context):
+    return {"n": lookup("portal", uid=event["v"].strip().lower(), code="1")}
+"""
+FILLED = (
+    "FILTERS[kind] % fields",
+    "FILTERS.get(kind) % fields",
+    "people.templates[kind] % fields",
+)
+TAKEN = """
+class Filter:
+    def __init__(self, text):
+        self.text = text
+def handler(event, context):
+    text = f"(|(&(cn=x)(ou={event['v']}))(uid=helpdesk))"
+    return {"n": len(Filter(text).text)}
+"""
+ESCAPED = TAKEN.replace("event['v']", "escaped(event['v'])").replace(
+    "class Filter",
+    "def escaped(v):\n    return ''.join('\\\\%02x' % ord(c) if c in '\\\\*()' else c for c in v)\n"
+    "class Filter",
+)
 
 
 def _of(code: str, *texts: str, **more: str) -> dict[str, tuple[str, object]]:
@@ -131,25 +142,33 @@ def test_words_before_quotes_of_the_code_are_blocked(tmp_path: Path) -> None:
     assert_blocked(tmp_path, cases, {"command", "file"}, [])
 
 
-def test_words_that_echo_shows_are_text(tmp_path: Path) -> None:
-    for command in COMMANDS:
-        texts = "build 118", "coverage 93.5", "all of it"
-        assert_passes(tmp_path, _of(BADGE.replace("{command}", command), *texts), [])
-
-
-def test_words_that_something_reads_are_blocked(tmp_path: Path) -> None:
-    cases = {
-        name: (BADGE.replace("{command}", command), {"v": text})
-        for name, (command, text) in READS.items()
-    }
-    assert_blocked(tmp_path, cases, {"command"}, [])
-
-
 def test_segments_that_begin_behind_the_end_of_another_are_blocked(tmp_path: Path) -> None:
     texts = "K-77'PRI+AAA:0.01", "K'LIN+2++9:EN", "x'UNT+1"
-    assert_blocked(tmp_path, _of(ORDER, *texts), {"file", "format", "response"}, [])
+    for write in WRITES:
+        cases = _of(ORDER.replace("@WRITE@", write), *texts)
+        assert_blocked(tmp_path, cases, {"file"}, [])
 
 
 def test_quotes_in_a_segment_that_begin_none_pass(tmp_path: Path) -> None:
     texts = "K-77", "K?'PRI", "O'Brien 5", "the 'new' one+more", "K 'A'+B"
-    assert_passes(tmp_path, _of(ORDER, *texts), [])
+    for write in WRITES:
+        assert_passes(tmp_path, _of(ORDER.replace("@WRITE@", write), *texts), [])
+
+
+def test_filters_made_of_a_table_of_texts_are_judged(tmp_path: Path) -> None:
+    texts = "*)(uid=*", "x)(|(uid=*", "*"
+    for made in FILLED:
+        code = FILTERS.replace("@MADE@", made)
+        assert_blocked(tmp_path, _of(code, *texts), {"ldap"}, [])
+        assert_passes(tmp_path, _of(code, "O'Brien", "p100", "a & b"), [])
+
+
+def test_a_backslash_that_the_code_escapes_is_text(tmp_path: Path) -> None:
+    assert_passes(tmp_path, _of(ESCAPED, "CORP\\jdoe", "a\\", "\\\\srv\\share"), [])
+    assert_blocked(tmp_path, _of(TAKEN, "CORP\\jdoe", "a\\5c*"), {"ldap"}, [])
+
+
+def test_filters_that_a_class_of_the_codes_takes_are_judged(tmp_path: Path) -> None:
+    texts = "none))(&(cn=Ada)(ou=Board", "*"
+    assert_blocked(tmp_path, _of(TAKEN, *texts), {"ldap"}, [])
+    assert_passes(tmp_path, _of(TAKEN, "IT", "R & D"), [])

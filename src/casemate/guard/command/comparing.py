@@ -15,15 +15,9 @@ _MAX_NAME = 66
 _NOWHERE, _ANYWHERE = re.compile(r"(?!)"), re.compile("")
 _LEADS_ON = {
     **{Kind.REDIRECTION: _ANYWHERE, Kind.SUBSTITUTION: _ANYWHERE, Kind.KEYWORD: _ANYWHERE},
-    Kind.OPERATOR: re.compile(r"[()]|\|&"),
+    Kind.OPERATOR: re.compile(r"(?<!\|)\|(?!\|)|[()]"),
 }
 """By which something else reads what a command shows."""
-_PIPE = re.compile(r"(?<!\|)\|(?!\|)")
-_FILTERS = frozenset(
-    ("base64", "cat", "cut", "fold", "head", "md5sum", "nl", "rev", "sha256sum", "sort")
-    + ("tail", "tr", "uniq", "wc")
-)
-"""Programs to which all that they read is text."""
 _REOPENS, _CLOSES = "'\"'\"", "\"'\"'"
 """Before and after the quotes that `shlex.quote` puts in place of one of the value."""
 
@@ -102,28 +96,25 @@ def _without_escapes(marks: Sequence[Mark], quotes: Collection[Mark]) -> list[Ma
 
 
 def _are_echoed(text: str, found: Line, marks: Sequence[Mark]) -> bool:
-    """Tell whether marks are words that `echo` shows, which nobody reads but as text.
+    """Tell whether marks are words that `echo` shows after a first one, and nobody reads.
 
-    The first word is no option of `echo`.
+    The first word is none of the marks: before it data could be an option of `echo`.
     """
     if any(_LEADS_ON.get(m.kind, _NOWHERE).search(text[m.start : m.end]) for m in found.marks):
         return False
-    piped = any(m.kind is Kind.OPERATOR and _PIPE.search(text, m.start, m.end) for m in found.marks)
-    names = [_name(command) for command in found.commands]
-    if piped and not all(name == "echo" or name in _FILTERS for name in names):
-        return False
+    begun = {m.start for m in marks}
     places = {
         word.start
-        for name, command in zip(names, found.commands, strict=True)
-        if name == "echo" and command[1:] and not command[1].value.startswith("-")
-        for word in command[1:]
+        for command in found.commands
+        if [w.value for w in command[:1] if w.plain] == ["echo"] and _is_first(command[1:2], begun)
+        for word in command[2:]
     }
     return bool(marks) and all(m.kind is Kind.WORD and m.start in places for m in marks)
 
 
-def _name(command: Sequence[Word]) -> str:
-    """Return the program that a command names in plain letters, or an empty text."""
-    return command[0].value if command and command[0].plain else ""
+def _is_first(words: Sequence[Word], begun: set[int]) -> bool:
+    """Tell whether a word is there that is neither one of those begun nor an option."""
+    return bool(words) and words[0].start not in begun and not words[0].value.startswith("-")
 
 
 def _is_address(text: str, mark: Mark) -> bool:

@@ -105,7 +105,9 @@ def _are_comparisons(part: str) -> bool:
 def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than the value of one comparison (RFC 4515)."""
     for span in spans:
-        value = _ESCAPE.sub("", text[span.start : span.end])
+        # A piece may end within an escape of the code's, which begins with the same sign.
+        end = span.end + 2 * (span.is_piece and text[span.end - 1] == "\\")
+        value = _ESCAPE.sub("", text[span.start : end])
         # That the code has a star somewhere, such as for all attributes, does not foresee this one.
         foreseen = span.checked == "constant" and not (value == "*" and span.exact)
         if foreseen or span.checked in ("member", "escape_filter_chars"):

@@ -36,7 +36,7 @@ class Values:
         note = self._note(text)
         return note is not None and self._has(note, _is_plain, 0)
 
-    def have(self, text: str, signs: Collection[str]) -> bool:
+    def have(self, text: str | bytes, signs: Collection[str]) -> bool:
         """Tell whether a text was put together, and a value in it has one of these signs.
 
         Or may have: of what was made in other ways all is told by who judges it.
@@ -51,7 +51,7 @@ class Values:
         text = as_text(piece)
         if not any(sign in text for sign in signs) or self._is_literal(text):
             return False
-        return self._note(piece) is None or self.have(text, signs)
+        return self._note(piece) is None or self.have(piece, signs)
 
     def _note(self, text: str | bytes) -> tuple[Any, ...] | None:
         if self._notes is None:
