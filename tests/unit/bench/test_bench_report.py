@@ -229,6 +229,18 @@ def test_quick_is_less_than_the_default() -> None:
     assert QUICK.rounds <= Settings().rounds
 
 
+@pytest.mark.parametrize("settings", [QUICK, Settings()])
+def test_what_is_judged_as_a_median_is_made_of_several_first_calls(settings: Settings) -> None:
+    passes = settings.first_call_passes
+    counts = {
+        "plain": settings.first_calls * passes,
+        "tables": settings.first_calls_tables * passes,
+        "shared": settings.shared_first_calls,
+    }
+    # Of two, the nearest rank is the smaller one.
+    assert {name: count for name, count in counts.items() if count < 3} == {}
+
+
 def test_load_result_is_read_among_other_output() -> None:
     line = (
         'RESULT {"per_second": 10.5, "p50_ms": 1.0, "p99_ms": 2.0, "right": 9, "wrong": 1, '
