@@ -48,9 +48,9 @@ from casemate.operations.invocations import FindInvocation
 
 INBOX, QUEUE = "inbox", "queue"
 MAX_PLACES = 1000
+"""Functions and queues that are told together."""
 _MAX_SUBJECT = 200
 """Characters that are shown of what an event is about; names differ at their end as often."""
-"""Functions and queues that are told together."""
 
 OfFunction = (
     ListFunctionDeadLetters

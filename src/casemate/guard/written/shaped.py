@@ -130,7 +130,8 @@ _COMMANDS = (
     ),
     _Command(")", _SHOWN, re.compile(r"(?<!\\)" + _SHOWN.pattern), ")"),
 )
-"""LaTeX (but for what shows a sign or a space, or ends a line), ZPL, subtitles, sequences, diagrams, what PDF and PostScript show."""
+"""LaTeX (but for what shows a sign or a space, or ends a line), ZPL, subtitles, sequences,
+diagrams, what PDF and PostScript show."""
 
 
 def has_sign(text: str) -> bool:
