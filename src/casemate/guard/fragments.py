@@ -39,8 +39,8 @@ _CUT_AT_ONCE = 4000
 _MAX_PLACES = 4
 _SIGNS = (*"'\"`;|&$<>(){}\\#*!\r\n[]", "--", "..", "//")
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
-_AROUND = re.compile("|".join(map(re.escape, (*_SIGNS, "."))))
-"""What a piece has one of."""
+_AROUND = re.compile("|".join(map(re.escape, sorted((*_SIGNS, "."), key=len))))
+"""What a piece has one of; the shortest first, as of `..` one dot is enough."""
 _EACH = re.compile(f"(?=({_AROUND.pattern}))")
 """Also of those that share characters."""
 _DOT = re.compile(r"(?<=\w)\.(?=\w)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from casemate.guard import fragments
@@ -27,6 +27,7 @@ def test_shared_parts_are_those_that_both_have(text: str, inside: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
+@example("-  -..")
 @given(TEXT)
 def test_parts_with_signs_are_each_told_once(inside: str) -> None:
     parts = range(len(inside) - SIZE + 1)
