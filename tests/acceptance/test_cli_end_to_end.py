@@ -338,7 +338,7 @@ def test_a_handler_that_does_not_start_is_told_in_full_and_what_was_live_stays(
         (2, ("invoke", "hello", "1", "--content-type", "a\nb"), "media type"),
         (1, ("invoke", "hello", "1", "--content-type", "text/csv"), "415"),
         (3, ("invoke", "other", "{}"), "no function"),
-        (3, ("invoke", "hello@77", "{}"), "no such function"),
+        (3, ("invoke", "hello@77", "{}"), "has no version 77"),
         (3, ("show", "other"), "other"),
         (3, ("rm", "other", "--yes"), "other"),
         (2, ("rm", "hello"), "yes"),
