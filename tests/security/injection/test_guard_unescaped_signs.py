@@ -89,6 +89,14 @@ def handler(event, context):
     text = f"(|(&(cn=x)(ou={event['v']}))(uid=helpdesk))"
     return {"n": len(Filter(text).text)}
 """
+STARRED = """
+ESCAPES = {"*": "\\\\2a"}
+def search(text, shown):
+    return len(text)
+def handler(event, context):
+    found = search("(&(type=*)(dept=" + event["v"]@CHANGE@ + "))", ("uid",))
+    return {"n": found, "all": search(f"(&(type=person)(cn={event.get('n', '')}*))", ("uid",))}
+"""
 ESCAPED = TAKEN.replace("event['v']", "escaped(event['v'])").replace(
     "class Filter",
     "def escaped(v):\n    return ''.join('\\\\%02x' % ord(c) if c in '\\\\*()' else c for c in v)\n"
@@ -166,6 +174,13 @@ def test_filters_made_of_a_table_of_texts_are_judged(tmp_path: Path) -> None:
 def test_a_backslash_that_the_code_escapes_is_text(tmp_path: Path) -> None:
     assert_passes(tmp_path, _of(ESCAPED, "CORP\\jdoe", "a\\", "\\\\srv\\share"), [])
     assert_blocked(tmp_path, _of(TAKEN, "CORP\\jdoe", "a\\5c*"), {"ldap"}, [])
+
+
+def test_a_star_alone_is_the_events_also_where_the_code_has_one(tmp_path: Path) -> None:
+    for change in ("", ".strip()", ".lower()", ".strip().lower()", ".casefold()"):
+        code = STARRED.replace("@CHANGE@", change)
+        assert_blocked(tmp_path, _of(code, "*"), {"ldap"}, [])
+        assert_passes(tmp_path, _of(code, "it", "", note="*"), [])
 
 
 def test_filters_that_a_class_of_the_codes_takes_are_judged(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..lone_signs import origin_of_sign
 from ..names import ASKS, READS_TEXT
 from ..origin import Span
 from ..pieces import as_text
@@ -28,6 +29,8 @@ _SEPARATORS = re.compile(r"[,+;]")
 _BEFORE_EQUALS = re.compile(r"(?<![\w.-])[\w.-]++(?=\s*=)")
 _COMPARED = re.compile(r"[<>~]?=(?!\*?\))")
 """And not with anything at all."""
+_ANY = re.compile(r"=\s*\*\s*\)")
+"""A comparison with anything at all."""
 _LETTER = re.compile(r"[A-Za-z]")
 _NAME = re.compile(r"[A-Za-z][\w;.-]*")
 _FIX_FILTER = (
@@ -122,6 +125,19 @@ def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+def check_filter(guard: Guard, text: str | bytes) -> None:
+    """Block a filter (BlockedError) in which data is more than the value of one comparison."""
+    guard.check(NAME, text, judge_filter)
+    # The interpreter has one object for a star that the code has written and for the event's.
+    if _ANY.search(as_text(text)) is not None:
+        guard.decide(NAME, lambda: _judge_star(guard, text))
+
+
+def _judge_star(guard: Guard, text: str | bytes) -> Verdict | None:
+    origin = origin_of_sign(guard, text, "*")
+    return Verdict(origin, f"{_words('*')} of the filter", _FIX_FILTER) if origin else None
+
+
 def _is_attribute(text: str, span: Span) -> bool:
     """Tell whether data names an attribute that the code compares, and none that is hidden."""
     before, after = text[: span.start].rstrip(), text[span.end :].lstrip()
@@ -175,7 +191,9 @@ def _checking(
         value = argument(arguments, named, place, name)
         if not isinstance(value, (str, bytes)) or not guard.active:
             return
-        if judge is not judge_name or not _is_below_asked(guard, as_text(value)):
+        if judge is judge_filter:
+            check_filter(guard, value)
+        elif not _is_below_asked(guard, as_text(value)):
             guard.check(NAME, value, judge)
 
     return before
@@ -233,13 +251,13 @@ def _on_search(
         if not (isinstance(one, str) and one[:1] == "(" and _IS_FILTER.match(one)):
             continue
         if is_own(guard, function) and is_put_together(guard, one):
-            guard.check(NAME, one, judge_filter)
+            check_filter(guard, one)
 
 
 def _on_read(guard: Guard, text: Any, *_: Any) -> None:
     """Judge a filter that the code has put together, and takes apart by a pattern."""
     if isinstance(text, str) and _IS_FILTER.match(text) and is_put_together(guard, text):
-        guard.check(NAME, text, judge_filter)
+        check_filter(guard, text)
 
 
 def _patch_ldap3(guard: Guard, module: ModuleType) -> None:
