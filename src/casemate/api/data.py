@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from casemate.api import buckets, queues, tables
+from casemate.api import buckets, dropping, queues, tables
 from casemate.api.performing import Call, Perform
 from casemate.api.served import Served
 from casemate.operations import items, messages, objects
@@ -26,6 +26,7 @@ _SPECIAL: dict[type[Operation[Any]], Perform] = {
     **buckets.performs.by_type,
     **tables.performs.by_type,
     **queues.performs.by_type,
+    **dropping.performs.by_type,
 }
 
 OPERATIONS = tuple(

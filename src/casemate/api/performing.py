@@ -71,6 +71,8 @@ class Call:
     """For who streams a body or an answer; the operation's fields are read from it already."""
     allowed: list[tuple[Action, Resource]] = field(default_factory=list)
     """What was decided for who asks, and has to hold as long as it is not done."""
+    empty: list[Resource] = field(default_factory=list)
+    """What nothing is in, of what is dropped."""
 
     def shown(
         self, action: Action, kind: ResourceKind, project: str, found: Iterable[NamedT]
@@ -246,6 +248,7 @@ def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None =
             effect=form.effect.value,
             action=action.value if action is not None else "",
             resource=on.text if on is not None else "",
+            empty=on is not None and on in call.empty,
             alone=form.declared.alone is not None and _is_alone(form.declared.alone, call),
             what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
         )

@@ -44,7 +44,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     )),
     "data": (administering.data, (
         "objects-replaced-by-hand", "objects-deleted-by-hand", "queue-emptied", "table-dropped",
-        "bucket-dropped",
+        "bucket-dropped", "items-deleted-by-hand",
     )),
     "secrets": (administering.secrets, (
         "secrets-set-fast", "secrets-collected", "secrets-deleted", "secret-then-egress",

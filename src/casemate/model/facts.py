@@ -65,6 +65,8 @@ class OperationPerformed(Fact, frozen=True, kw_only=True):
     or there is none."""
     alone: bool = False
     """Of making a token: whether nobody else of the node may make one."""
+    empty: bool = False
+    """Of dropping a bucket, a table or a queue: whether nothing was in it."""
 
 
 class SignedIn(Fact, frozen=True, kw_only=True):

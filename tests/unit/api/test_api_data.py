@@ -27,6 +27,7 @@ from casemate.capabilities.labels import FROM_API
 from casemate.facts import FactStream
 from casemate.model.data import Item
 from casemate.model.errors import ConflictError
+from casemate.model.facts import OperationPerformed
 from casemate.model.principal import ANONYMOUS, Action, ResourceKind
 from casemate.operations.items import PutItem, WriteItem
 from casemate.operations.messages import PublishToTopic, SendToQueue
@@ -406,6 +407,26 @@ def test_what_is_sent_is_in_no_text_of_the_operation() -> None:
         PublishToTopic(project="p", topic="t", message=raw, attributes={"a": "p4ss"}),
     ):
         assert "p4ss" not in repr(operation)
+
+
+def test_it_is_told_whether_anything_was_in_what_is_dropped(ask, service) -> None:
+    told: list[OperationPerformed] = []
+    service.facts.listen(OperationPerformed, told.append)
+
+    def dropped(path: str) -> bool:
+        told.clear()
+        assert ask("DELETE", path).status_code == 204
+        [fact] = told
+        assert fact.effect == "destroy"
+        return fact.empty
+
+    assert ask("POST", TABLE, json={"value": {"id": "ada"}}).status_code == 200
+    assert ask("POST", QUEUE, json={"message": 1}).status_code == 200
+    assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").is_success
+    for path in ("/tables/p/plain", "/queues/p/jobs", "/buckets/p/files"):
+        assert not dropped(path), path
+    for path in ("/tables/p/sorted", "/queues/p/rest", "/buckets/p/other"):
+        assert dropped(path), path
 
 
 def test_drop_a_bucket(ask) -> None:

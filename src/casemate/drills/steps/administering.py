@@ -59,12 +59,16 @@ def policies(actors: Actors) -> None:
 
 
 def data(actors: Actors) -> None:
-    """Replace and delete objects by hand, and drop what there is."""
+    """Replace and delete objects and items by hand, and drop what there is."""
     for number in range(205):
         path = f"PUT /buckets/{{p}}/scratch/object?key=k{number % 55}"
         actors.owner(path, {"n": number})
     for number in range(55):
         actors.owner(f"DELETE /buckets/{{p}}/scratch/object?key=k{number}")
+        actors.owner("POST /tables/{p}/scratch/delete", {"key": f"k{number}"})
+    # Where nothing is left, nothing is lost by dropping it.
+    actors.owner("PUT /buckets/{p}/scratch/object?key=last", {"n": 1})
+    actors.owner("POST /tables/{p}/scratch/put", {"value": {"id": "last"}})
     actors.owner("POST /queues/{p}/jobs/purge")
     actors.owner("DELETE /tables/{p}/scratch")
     actors.owner("DELETE /buckets/{p}/scratch")
