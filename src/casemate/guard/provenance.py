@@ -408,6 +408,7 @@ class Provenance(Calls):
         own = function if type(function) in _OF_PYTHON else _called_by(function)
         if own is None or not self.active or not self._is_own(own):
             return function
+        makes = isinstance(function, type)
 
         def announced(*arguments: Any, **named: Any) -> Any:
             if self.active and ASKS in self.watchers:
@@ -415,6 +416,9 @@ class Provenance(Calls):
                 for one in (*arguments, *named.values()) if named else arguments:
                     # Numbers are no texts, and what the code has written is as it was meant.
                     kind = type(one)
+                    # Objects are made in numbers: of a class only what may be a filter is told.
+                    if makes and (kind is not str or one[:1] != "("):
+                        continue
                     if kind in _NUMBERS or (kind is str and literals.get(one) is one):
                         continue
                     self.watchers[ASKS]((own, *arguments), named)
