@@ -47,8 +47,9 @@ def _note(project: str, name: str, wanted: set[tuple[str, str]], projects: set[s
     mistyped = f" If so, `casemate secrets rm {project}/{name}`." if meant else ""
     return (
         f"No function that you may see is granted the secret {project}/{name}{asked}{mistyped}\n"
-        f'Next: Under [function.NAME.grants] in casemate.toml: secrets = ["{name}"], and deploy. '
-        "What is set for alerts, exports or a package index needs no grant."
+        f'Next: Under [function.NAME.grants] in casemate.toml: secrets = ["{name}"], and deploy '
+        "(with --approve if it stands there). What is set for alerts, exports or a package index "
+        "needs no grant."
     )
 
 

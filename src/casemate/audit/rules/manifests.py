@@ -199,7 +199,7 @@ RULES = (
         20,
         _S.LOW,
         "Any JSON reaches the code, which has to check all of it itself.",
-        "Write a contract: casemate contract infer.",
+        "Write a contract: casemate contract infer. Where files come, accept it: one is of JSON.",
         _of(_no_contract),
         project("", _ROUTE),
         project("", _ROUTE + 'contract = "thing.json"'),

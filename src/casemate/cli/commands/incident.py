@@ -142,6 +142,10 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
     if any(thing.startswith("run:") for thing in found.things):
         note("`casemate playbook runs --state waits` lists what waits for a person.")
     if not found.state.closed:
+        note(
+            f"`casemate incident resolve {found.id} --as false-alarm --reason TEXT` closes it, if "
+            "it was your own work."
+        )
         if found.functions:
             note(f"`casemate incident contain {found.id} --reason TEXT` stops its functions.")
         elif any(each.startswith("budget:") for each in found.things):
