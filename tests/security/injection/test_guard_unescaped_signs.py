@@ -97,6 +97,16 @@ def handler(event, context):
     found = search("(&(type=*)(dept=" + event["v"]@CHANGE@ + "))", ("uid",))
     return {"n": found, "all": search(f"(&(type=person)(cn={event.get('n', '')}*))", ("uid",))}
 """
+ALLOWED = """
+DEPARTMENTS = ("*", "it", "hr")
+def search(text, shown):
+    return len(text)
+def handler(event, context):
+    dept = event["v"]@CHANGE@
+    if dept not in DEPARTMENTS:
+        return "none"
+    return search("(&(type=person)(dept=" + dept + "))", ("uid",))
+"""
 ESCAPED = TAKEN.replace("event['v']", "escaped(event['v'])").replace(
     "class Filter",
     "def escaped(v):\n    return ''.join('\\\\%02x' % ord(c) if c in '\\\\*()' else c for c in v)\n"
@@ -153,8 +163,9 @@ def test_words_before_quotes_of_the_code_are_blocked(tmp_path: Path) -> None:
 def test_segments_that_begin_behind_the_end_of_another_are_blocked(tmp_path: Path) -> None:
     texts = "K-77'PRI+AAA:0.01", "K'LIN+2++9:EN", "x'UNT+1"
     for write in WRITES:
-        cases = _of(ORDER.replace("@WRITE@", write), *texts)
-        assert_blocked(tmp_path, cases, {"file"}, [])
+        for ends in ("'\\n", "'\\r\\n"):
+            code = ORDER.replace("@WRITE@", write).replace("'\\n", ends)
+            assert_blocked(tmp_path, _of(code, *texts), {"file"}, [])
 
 
 def test_quotes_in_a_segment_that_begin_none_pass(tmp_path: Path) -> None:
@@ -181,6 +192,15 @@ def test_a_star_alone_is_the_events_also_where_the_code_has_one(tmp_path: Path) 
         code = STARRED.replace("@CHANGE@", change)
         assert_blocked(tmp_path, _of(code, "*"), {"ldap"}, [])
         assert_passes(tmp_path, _of(code, "it", "", note="*"), [])
+
+
+def test_a_star_that_the_code_allows_is_no_part_of_the_filter(tmp_path: Path) -> None:
+    for change in ("", ".lower()"):
+        assert_passes(tmp_path, _of(ALLOWED.replace("@CHANGE@", change), "*", "it"), [])
+    # What the event itself allows vouches for nothing.
+    code = ALLOWED.replace("@CHANGE@", "").replace("not in DEPARTMENTS", "not in event['all']")
+    event = {"v": "*", "all": ["*", "it"]}
+    assert_blocked(tmp_path, {"its own": (code, event)}, {"ldap"}, [])
 
 
 def test_filters_that_a_class_of_the_codes_takes_are_judged(tmp_path: Path) -> None:

@@ -126,3 +126,18 @@ def test_it_takes_linear_time() -> None:
         shaped.signs_of(whole)
         shaped.judge(whole, spans)
         assert time.process_time() - begun < 2, unit
+
+
+def test_segments_in_lines_of_their_own_take_linear_time() -> None:
+    """Names of the code's in thousands of lines, and data with as many ends of segments."""
+
+    def seconds(number: int) -> float:
+        own = "".join(f"'\nSEG{at % 7}+{at}" for at in range(number))
+        text, spans = put("UNA:+.? 'UNH+1", own, "'\nRFF+", ("x" + "'q+" * number,), "'\nEND+1'\n")
+        begun = time.process_time()
+        assert shaped.judge(text, spans) is None
+        return time.process_time() - begun
+
+    seconds(500)
+    few = min(seconds(500) for _ in range(3))
+    assert min(seconds(8000) for _ in range(3)) < 32 * few

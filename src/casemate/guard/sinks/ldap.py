@@ -134,6 +134,8 @@ def check_filter(guard: Guard, text: str | bytes) -> None:
 
 
 def _judge_star(guard: Guard, text: str | bytes) -> Verdict | None:
+    if guard.check_of("*") == "member":
+        return None  # the code allows it
     origin = origin_of_sign(guard, text, "*")
     return Verdict(origin, f"{_words('*')} of the filter", _FIX_FILTER) if origin else None
 

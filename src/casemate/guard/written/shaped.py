@@ -242,16 +242,26 @@ class _Names:
             if at == len(spans) or place < spans[at].start:
                 signs = found["before"], found["after"]
                 self._names.setdefault(signs, []).append((place, found["name"]))
+        self._over_lines = frozenset(self._ended())
+        for sign, after in self._over_lines:
+            both = (self._names.get((before, after), []) for before in (sign, "\n"))
+            self._names[sign, after] = sorted(itertools.chain.from_iterable(both))
+
+    def _ended(self) -> Iterator[tuple[str, str]]:
+        """Yield signs around names of segments, EDIFACT's or X12's, between which lines end.
+
+        The line ends are nothing to who reads them.
+        """
+        for sign in _ENDS_SEGMENT:
+            if f"{sign}\n" in self._own or f"{sign}\r\n" in self._own:
+                yield from ((sign, after) for after in "+*^|")
 
     def around(self, span: Span, before: str, after: str) -> list[str]:
         """Return those that have these signs where the data stands: in its text, line or word."""
         held = self._names.get((before, after), [])
         if before and before in "\r\n" and not held:  # readers take both for ends of lines
             held = self._names.get(("\n" if before == "\r" else "\r", after), [])
-        elif before in _ENDS_SEGMENT and after in "+*^|" and before + "\n" in self._own:
-            # Line ends between segments of EDIFACT or X12 are nothing to who reads them.
-            held, before = sorted(held + self._names.get(("\n", after), [])), "\n"
-        start, end = self._bounds(span, before)
+        start, end = self._bounds(span, "" if (before, after) in self._over_lines else before)
         first = bisect.bisect_left(held, (start, ""))
         last = bisect.bisect_left(held, (end, ""))
         return [name for _, name in held[first : min(last, first + _MAX_NAMES)]]
