@@ -162,11 +162,14 @@ async def _subjects(place: _Place, letters: tuple[DeadLetter, ...], call: Call) 
         return {}
     ids = tuple(each.id for each in letters)
     read = ReadLetterSubjects(project=place.project, ids=ids)
-    told = await call.service.data.read(read) if ids else {}
-    if not told:
+    try:
+        told = await call.service.data.read(read) if ids else {}
+        if not told:
+            return {}
+        texts = tuple(text.encode(errors="replace") for text in told.values())
+        clean = await call.service.vault.redact(place.project, texts)
+    except CasemateError:  # one that is damaged, or a busy vault, hides no letters
         return {}
-    texts = tuple(text.encode(errors="replace") for text in told.values())
-    clean = await call.service.vault.redact(place.project, texts)
     # Cut only now: of a secret that is cut through, nothing would be found.
     cut = (_cut(text.decode(errors="replace")) for text in clean)
     return dict(zip(told, cut, strict=True))

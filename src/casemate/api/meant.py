@@ -5,8 +5,9 @@ It is the list as whoever asks would get it, so that nobody learns of a name tha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from casemate.api.named import MAX_COMPARED, May
@@ -33,62 +34,39 @@ Listed = Callable[[Operation[Any]], Awaitable[Any]]
 class _List(NamedTuple):
     """What lists things of a kind, and where their names are in its answer."""
 
-    operation: Callable[[str], Operation[Any]]
-    """By the project."""
-    names: Callable[[Any], Iterable[str]]
+    kind: type[Operation[Any]]
+    paths: tuple[str, ...]
+    """Fields with things in the answer, and below each where the name of one is."""
     shown_by: str = ""
     """The command that shows one, where something of another kind may be meant."""
 
+    def operation(self, project: str) -> Operation[Any]:
+        """Return the operation; with a project, of those that are there."""
+        form = form_of(self.kind)
+        return form.make({"project": project} if project and "project" in form.names else {})
+
+    def names(self, found: Any) -> Iterator[str]:
+        """Yield the names that stand in an answer."""
+        for path in self.paths:
+            things, _, name = path.partition(".")
+            yield from map(attrgetter(name), getattr(found, things))
+
 
 LISTS: Mapping[str, _List] = {
-    "bucket": _List(
-        lambda project: ListBuckets(project=project),
-        lambda found: (each.name for each in found.buckets),
-        "buckets objects {}",
-    ),
-    "table": _List(
-        lambda project: ListTables(project=project),
-        lambda found: (each.name for each in found.tables),
-        "tables query {}",
-    ),
-    "queue": _List(
-        lambda project: ListQueues(project=project),
-        lambda found: (each.name for each in found.queues),
-        "queues show {}",
-    ),
-    "topic": _List(
-        lambda project: ListQueues(project=project),
-        lambda found: (each.name for each in found.topics),
-        "queues show {} --topic",
-    ),
-    "project": _List(
-        lambda _: ListFunctions(),
-        lambda found: (each.project for each in found.functions),
-    ),
-    "secret": _List(
-        lambda project: ListProjectSecrets(project=project),
-        lambda found: (each.name for each in found.secrets),
-    ),
-    "budget": _List(
-        lambda project: ListBudgets(project=project),
-        lambda found: (
-            *(each.budget.name for each in found.budgets),
-            *(each.quota.name for each in found.quotas),
-        ),
-    ),
-    "user": _List(lambda _: ListUsers(), lambda found: (each.name for each in found.users)),
-    "workload": _List(
-        lambda _: ListWorkloads(), lambda found: (each.name for each in found.workloads)
-    ),
-    "policy": _List(lambda _: ListPolicies(), lambda found: (each.name for each in found.files)),
-    "playbook": _List(
-        lambda _: ListPlaybooks(), lambda found: (each.name for each in found.playbooks)
-    ),
-    "node": _List(lambda _: ListNodes(), lambda found: (each.name for each in found.nodes)),
+    "bucket": _List(ListBuckets, ("buckets.name",), "buckets objects {}"),
+    "table": _List(ListTables, ("tables.name",), "tables query {}"),
+    "queue": _List(ListQueues, ("queues.name",), "queues show {}"),
+    "topic": _List(ListQueues, ("topics.name",), "queues show {} --topic"),
+    "project": _List(ListFunctions, ("functions.project",)),
+    "secret": _List(ListProjectSecrets, ("secrets.name",)),
+    "budget": _List(ListBudgets, ("budgets.budget.name", "quotas.quota.name")),
+    "user": _List(ListUsers, ("users.name",)),
+    "workload": _List(ListWorkloads, ("workloads.name",)),
+    "policy": _List(ListPolicies, ("files.name",)),
+    "playbook": _List(ListPlaybooks, ("playbooks.name",)),
+    "node": _List(ListNodes, ("nodes.name",)),
 }
 """By the kinds of `NoNamedError`."""
-
-
 _OF_DATA = tuple(kind for kind, of in LISTS.items() if of.shown_by)
 
 
@@ -112,12 +90,10 @@ async def told_unnamed(error: NoNamedError, may: May, listed: Listed) -> NotFoun
 
 async def _names(of: _List, project: str, may: May, listed: Listed) -> dict[str, str]:
     """Return what the list shows to who asks, by name; nothing if it is not for them."""
-    operation = of.operation(project)
-    declared = form_of(type(operation)).declared
-    if declared.action is not None:
-        on = declared.on(lambda field: getattr(operation, field))
-        if not may(declared.action, on):
-            return {}
+    operation, form = of.operation(project), form_of(of.kind)
+    action = form.declared.action
+    if action is not None and not may(action, form.scope(operation)):
+        return {}
     try:
         found = of.names(await listed(operation))
     except CasemateError:  # what was asked for is answered all the same

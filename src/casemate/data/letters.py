@@ -149,12 +149,10 @@ def find(connection: Connection, letter: str) -> tuple[DeadLetter, bytes]:
             next_step="`casemate dlq ls` lists those that there are.",
         )
     *fields, queue, kind, name, labels, attributes, body = row
-    terms, place = terms_of(connection), (queue, row[0])
-    labels = terms.open(("letter labels", *place), labels)
-    attributes = terms.open(("letter attributes", *place), attributes)
+    terms = terms_of(connection)
     return (
         _letter(terms, fields, queue, kind, name),
-        terms.open(("letter", *place, labels, attributes), body),
+        _body(terms, (queue, row[0]), labels, attributes, body),
     )
 
 
@@ -173,10 +171,7 @@ def subjects(connection: Connection, numbers: Sequence[int]) -> dict[str, str]:
         left -= size
         if left < 0:
             break
-        place = (queue, number)
-        labels = terms.open(("letter labels", *place), labels)
-        attributes = terms.open(("letter attributes", *place), attributes)
-        opened = terms.open(("letter", *place, labels, attributes), body)
+        opened = _body(terms, (queue, number), labels, attributes, body)
         try:
             told = msgspec.json.decode(opened, type=decodable(_Subject)).subject
         except DECODING_ERRORS:
@@ -184,6 +179,15 @@ def subjects(connection: Connection, numbers: Sequence[int]) -> dict[str, str]:
         if told:
             found[text_of(number)] = told
     return found
+
+
+def _body(
+    terms: Terms, place: tuple[int, int], labels: bytes, attributes: bytes, body: bytes
+) -> bytes:
+    """Return the body of the letter at a place, its queue and its number, in clear."""
+    labels = terms.open(("letter labels", *place), labels)
+    attributes = terms.open(("letter attributes", *place), attributes)
+    return terms.open(("letter", *place, labels, attributes), body)
 
 
 def _letter(terms: Terms, row: Any, queue: int, kind: str, name: str) -> DeadLetter:

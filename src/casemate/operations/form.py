@@ -9,12 +9,13 @@ import threading
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from casemate.model.principal import Resource
 from casemate.operations.declaration import NDJSON, Declaration, Effect, On, Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.fields import Labels, Natural
@@ -235,6 +236,10 @@ class Form:
             for name in self.in_body
             if (value := getattr(operation, name)) != self.fields[name].default
         }
+
+    def scope(self, operation: Operation[Any]) -> Resource:
+        """Return what one operation acts on."""
+        return self.declared.on(partial(getattr, operation))
 
     def make(self, values: Mapping[str, Any]) -> Operation[Any]:
         """Return the operation with these fields; the others are as declared."""

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from casemate.api import delivery
+from casemate.data.errors import DataCorruptError
+from casemate.model.errors import UnavailableError
 from casemate.model.messages import DeadLetter
 from casemate.model.principal import Action
 from casemate.operations.delivery import (
@@ -43,7 +45,9 @@ async def redact(_project: str, texts: Sequence[bytes]) -> tuple[bytes, ...]:
     return tuple(text.replace(SECRET.encode(), b"[redacted:k]") for text in texts)
 
 
-def listed(data: Data, operation: Any, *, sees: bool = True) -> tuple[str, ...]:
+def listed(
+    data: Data, operation: Any, *, sees: bool = True, redact: Any = redact
+) -> tuple[str, ...]:
     call = SimpleNamespace(
         service=SimpleNamespace(data=data, vault=SimpleNamespace(redact=redact)),
         may=lambda action, _resource: sees and action is Action.DEAD_LETTER_CONTENT,
@@ -69,3 +73,18 @@ def test_they_are_not_even_read_for_who_may_not_see_them_nor_for_queues() -> Non
         data = Data(kind)
         assert listed(data, operation, sees=sees) == ("", "", "")
         assert data.asked == [operation]
+
+
+def test_letters_are_listed_also_where_what_they_are_about_cannot_be_read() -> None:
+    async def busy(_project: str, _texts: Sequence[bytes]) -> tuple[bytes, ...]:
+        raise UnavailableError("The vault is busy.")
+
+    class Damaged(Data):
+        async def read(self, operation: Any) -> Any:
+            if isinstance(operation, ReadLetterSubjects):
+                raise DataCorruptError("A letter is damaged.")
+            return await super().read(operation)
+
+    wanted = ListFunctionDeadLetters(project="p", function="f")
+    assert listed(Data("inbox"), wanted, redact=busy) == ("", "", "")
+    assert listed(Damaged("inbox"), wanted) == ("", "", "")
