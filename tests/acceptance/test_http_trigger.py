@@ -354,3 +354,34 @@ def test_a_rollback_to_a_route_that_is_taken_by_now_is_a_conflict(node: TestNode
     assert (back.status_code, point.status_code) == (409, 409)
     assert event(node, "GET", "/place")["function"] == "takes"
     assert event(node, "GET", "/elsewhere")["function"] == "leaves"
+
+
+# -- what a body takes -------------------------------------------------------------------------
+
+WEIGH = """
+import resource
+def handler(event, context):
+    held = event.data if event["query"].get("data") else event["body"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"peak": peak, "of": len(held or "")}
+"""
+
+
+def test_a_body_takes_as_much_memory_as_is_documented(node: TestNode) -> None:
+    """docs/howto/write-a-function.md has these figures: of 10 MB, beside an empty function."""
+    limits = 'memory = "256MB"\nrequest = "16MB"'
+    peaks = []
+    for name, query, size in (
+        ("none", "", 0),
+        ("text", "", 10_000_000),
+        ("data", "?data=1", 10_000_000),
+    ):
+        path = f"/weigh/{name}"
+        node.deploy(WEIGH, name=name, limits=limits, routes=route(name, "POST", path))
+        answer = event(node, "POST", path + query, content=os.urandom(size))
+        assert answer["of"] >= size
+        peaks.append(answer["peak"])
+    empty, text, data = peaks
+    assert 15 < empty < 35
+    assert 40 < text - empty < 65
+    assert 40 < data - empty < 65
