@@ -200,6 +200,10 @@ def accepting(node: TestNode) -> list[str]:
             return names
         except RuntimeError:
             said = node.errors.read_bytes()[begun:].decode()
+            # What the database says of it is of that moment, a few seconds ago on a fast machine.
+            if (again := re.search(r"try again in (\d+) s", said)) is not None:
+                time.sleep(int(again[1]))
+                continue
             name = re.findall(r"--accept-loss (\S+/[0-9a-f]+)", said)[-1]
             assert name not in names, said
             names.append(name)

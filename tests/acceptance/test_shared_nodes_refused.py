@@ -224,7 +224,7 @@ def test_a_copy_of_the_folder_of_a_node_that_runs(places: Places) -> None:
         (plain(500, b"<Code>InternalError</Code>"), "cannot be used at the moment"),
         (plain(301, b"", location="http://127.0.0.1:9/"), "which is not followed"),
         (plain(206, b"{}", content_range="bytes 0-1/900"), "is not an S3 store"),
-        (plain(200, b"<html>a login page</html>"), "Check the endpoint"),
+        (plain(200, b"<html>a login page</html>"), "Check what is at the endpoint"),
         (plain(200, b'{"format":1,"cluster":"x"}'), "belongs to the cluster"),
     ],
 )
