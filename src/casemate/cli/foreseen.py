@@ -31,6 +31,9 @@ GrantRow = tuple[str, str, str]
 """A line of the table of grants: function, what is the matter, the grant."""
 _WIDENING = frozenset({"added", "widened"})
 """Rows of what is granted anew: a refusal for that names each of them, once is enough."""
+_READING_SECONDS = 2.0
+"""Of processor time for the code of all functions, which is read for what is not granted."""
+_MAX_MISSING = 50
 _Specs = Sequence[tuple[FunctionName, FunctionSpec]]
 
 
@@ -89,6 +92,7 @@ def planned(client: NodeClient, workspace: Workspace, *, approve: bool, sigstore
     before = deployed_functions(client)
     specs = [(workspace.name_of(spec), spec) for spec in workspace.chosen]
     rows, again, widening = _grants(client, specs, before)
+    rows += _missing(workspace)
     unapproved = None
     if widening and not approve:
         first = [name for name, _ in widening if not _is_live(before.get(name))]
@@ -165,6 +169,25 @@ def _grants(
             rows += difference_rows(name, found, old, new, idle)
             again |= in_words_already(name, found, old, new)
     return rows, again, widening
+
+
+def _missing(workspace: Workspace) -> list[GrantRow]:
+    """Return rows of what the code calls and nothing grants: told before a call is refused."""
+    from casemate.audit.privileges.ungranted import ungranted_uses
+
+    names = {spec.name: workspace.name_of(spec) for spec in workspace.chosen}
+    try:
+        found = ungranted_uses(workspace.path.absolute(), names, seconds=_READING_SECONDS)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return []  # the code is a stranger's, and this is advice
+    return [
+        (
+            str(names[each.function]),
+            "missing",
+            f"{each.kind} {each.resource}: {each.action}, called at {each.place}",
+        )
+        for each in found[:_MAX_MISSING]
+    ]
 
 
 def _contracts(specs: _Specs, before: dict[FunctionName, DeployedFunction]) -> list[ContractNotice]:

@@ -239,6 +239,27 @@ def test_the_table_shows_all_that_is_to_be_known(run, project, grants_node) -> N
     ]
 
 
+def test_what_the_code_calls_and_nothing_grants_is_told(run, project) -> None:
+    code = "def handle(event, context):\n    return context.topic('news').publish(event)\n"
+    (project / "app.py").write_text(code)
+    row = {
+        "function": "shop/cart",
+        "is": "missing",
+        "grant": "topic news: publish, called at app.py:2:12",
+    }
+    assert row in json.loads(run(deploy_command.app, "cart", "--approve", "--json"))["grants"]
+    told = run(deploy_command.app, "cart", "--force")
+    assert " ".join(row["grant"].split()) in " ".join(told.split())
+
+
+def test_a_deploy_goes_on_where_its_code_makes_the_reading_fail(run, project, monkeypatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("casemate.audit.privileges.ungranted.ungranted_uses", fails)
+    assert "missing" not in run(deploy_command.app, "cart", "--approve")
+
+
 def test_what_refuses_a_deploy_is_shown_without_what_it_would_grant(
     run, project, grants_node, monkeypatch
 ) -> None:
