@@ -28,6 +28,7 @@ from .notes import (
     scalars,
     sources_of,
     spelled_by,
+    takes_others_out,
     words_of,
     written_by,
 )
@@ -129,7 +130,22 @@ class Calls(Generations):
         texts = self._members.get(text)
         if texts is not None:
             return "member", texts
-        return self._checked.get(text, ("", None))
+        checked = self._checked.get(text)
+        if checked is None:
+            return _BY_PATTERN if self._is_matched(text) else ("", None)
+        return checked
+
+    def _is_matched(self, text: str) -> bool:
+        """Tell whether a pattern of the code's matched all of a text.
+
+        One that looks at its beginning, or for something in it, has checked nothing of the rest.
+        """
+        for question in self.asked_of(text):
+            if question.function.__name__ in _PATTERN_CHECKS:
+                found = question.find(text)
+                if found is not None and found.span() == (0, len(text)):
+                    return True
+        return False
 
     def asked_of(self, text: str) -> Sequence[Question]:
         """Return what patterns, beginnings and ends the code found in a text."""
@@ -303,7 +319,7 @@ class Calls(Generations):
         result: Any,
     ) -> None:
         """Note what something named `sub` made: by a pattern, from what it was given."""
-        if result not in self._checked:
+        if result not in self._checked and takes_others_out(function, arguments):
             self._checked[result] = _BY_PATTERN
         sources = sources_of(function, arguments, named)
         for source in sources:
@@ -354,7 +370,6 @@ class Calls(Generations):
             # A pattern's method, or a function of `re`, which takes the pattern first.
             place = 1 if getattr(function, "__self__", None) is None else 0
             if len(arguments) > place and type(arguments[place]) is str:
-                self.checked_by(arguments[place], "pattern")
                 self._ask(arguments[place], (function, arguments, place))
         elif name in _NAME_CHECKS and len(arguments) > 1 and type(arguments[0]) is str:
             self._ask(arguments[0], (function, arguments, 0))
@@ -382,9 +397,7 @@ class Calls(Generations):
                 if type(first) is str:
                     self._ask(first, (getattr(first, second), (third,), -1))
                     continue
-                text = second[third]
-                self._checked.setdefault(text, _BY_PATTERN)
-                self._ask(text, (first, second, third))
+                self._ask(second[third], (first, second, third))
 
     def _ask(self, text: str, question: Asked) -> None:
         if self._answers:

@@ -45,6 +45,7 @@ _EACH = re.compile(f"(?=({_AROUND.pattern}))")
 """Also of those that share characters."""
 _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _BRACKETED = re.compile(r"[(\[]?(\w+)[)\]]?")
+_OPENED = re.compile(r"(?:\w+ )?[(\[] ?\w+ ?")
 _TAG_END = re.compile(r"[\"']?>")
 _TAG_BEGUN = re.compile(r"</?(?:[a-z][a-z0-9]{0,9})?\Z")
 _IN_NAME = re.compile(r"[\w.-]")
@@ -104,6 +105,8 @@ class Fragments:
                     continue
                 bracketed = same < MIN_SAME and ("(" in text or "[" in text)
                 if bracketed and _is_in_brackets(text, inside[left:right]):
+                    continue
+                if 2 * same < len(text) and _is_opened_word(text, inside[left:right]):
                     continue
                 if left < right and (same >= MIN_SAME or 2 * same >= len(text)):
                     done[identity(text)] = right
@@ -221,6 +224,17 @@ def _is_in_brackets(text: str, part: str) -> bool:
     """
     word = _BRACKETED.fullmatch(part)
     return word is not None and (f"({word[1]})" in text or f"[{word[1]}]" in text)
+
+
+def _is_opened_word(text: str, part: str) -> bool:
+    """Tell of `in (select ` and its like whether its own text goes on, and closes the bracket.
+
+    Libraries begin so what they put in brackets themselves.
+    """
+    if _OPENED.fullmatch(part) is None:
+        return False
+    rest = text[text.find(part) + len(part) :]
+    return bool(rest.strip(" )]")) and (")" if "(" in part else "]") in rest
 
 
 def _aligned(

@@ -143,6 +143,9 @@ def sources_of(
     return tuple([value for value in given if type(value) is str or type(value) is bytes])
 
 
+_OTHERS = ("[^", "\\W", "\\D")
+
+
 def written_by(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, ...]:
     """Return what `re.sub` writes of the code: texts around groups, or those of a function."""
     method = type(getattr(function, "__self__", None)) is re.Pattern
@@ -171,6 +174,18 @@ def words_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> frozen
         pattern = arguments[0]
     text = pattern.pattern if type(pattern) is re.Pattern else pattern
     return spelled_by(text) if type(text) is str else frozenset()
+
+
+def takes_others_out(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    """Tell whether `re.sub` replaces what is *not* of some kind, such as `[^a-z]`: a check.
+
+    Whoever replaces blanks, or a word, leaves all else as it was.
+    """
+    pattern = getattr(function, "__self__", None)
+    if not hasattr(pattern, "pattern") and arguments:
+        pattern = arguments[0]
+    text = getattr(pattern, "pattern", pattern)
+    return type(text) is str and any(sign in text for sign in _OTHERS)
 
 
 @functools.lru_cache(maxsize=256)
