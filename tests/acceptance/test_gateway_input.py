@@ -190,9 +190,33 @@ def test_fifty_megabytes_are_refused_before_they_are_read(node: TestNode) -> Non
     answer = send(node, head)
     assert is_problem(answer, 413)
     assert time.monotonic() - started < 10
-    for target in ("/api/v1/functions/t/f/rollback", "/somewhere", "/invoke/no/such"):
+    for target in ("/api/v1/functions/t/f/rollback", "/invoke/no/such"):
         head = request(target, key=node.key, headers=(JSON, ("Content-Length", str(50 * MIB))))
         assert is_problem(send(node, head), 413)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("POST", "/somewhere", 404),
+        ("PUT", TARGET, 405),
+        ("PUT", "/invoke/no/such", 405),
+        ("POST", "/metrics", 405),
+        ("DELETE", "/.well-known/openid-configuration", 405),
+        ("POST", "/invoke/a/b/c", 404),
+    ],
+)
+@pytest.mark.parametrize("size", [65_537, 10**17])
+def test_where_no_body_is_read_a_large_one_hides_nothing(
+    node: TestNode, method: str, target: str, status: int, size: int
+) -> None:
+    length = ("Content-Length", str(size))
+    head = request(target, method=method, key=node.key, headers=(JSON, length))
+    answer = send(node, head, method)
+    assert is_problem(answer, status)
+    assert answer.headers["connection"] == "close"
+    nobody = send(node, request(target, method=method, headers=(JSON, length)), method)
+    assert is_problem(nobody, 401 if "well-known" not in target and target != "/metrics" else 405)
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
@@ -226,11 +250,13 @@ def test_the_limit_of_the_function_is_the_limit(node: TestNode) -> None:
     within = post(node, TARGET, b'"' + b"x" * (limit - 2) + b'"')
     assert within.status == 400
     assert b"without a contract" in within.body
-    assert is_problem(post(node, TARGET, b'"' + b"x" * (limit - 1) + b'"'), 413)
+    beyond = post(node, TARGET, b'"' + b"x" * (limit - 1) + b'"')
+    assert is_problem(beyond, 413)
+    assert b"at most 6,291,456 bytes" in beyond.body
 
 
 def test_who_has_no_token_may_send_little(node: TestNode) -> None:
-    for target in (TARGET, "/api/v1/bundles/" + "0" * 64, "/else"):
+    for target in (TARGET, "/api/v1/bundles/" + "0" * 64):
         head = request(target, headers=(JSON, ("Content-Length", str(65 * 1024))))
         assert is_problem(send(node, head), 413)
 

@@ -47,7 +47,7 @@ class Identity:
             }
         )
 
-    def find(self, head: HttpHead, asking: Asking) -> Destination:
+    def find(self, head: HttpHead, asking: Asking) -> Destination | HttpResponse:
         """Let these be asked for without a body."""
         if head.method not in _READING:
             return self._nowhere.only(head, asking, _READING)

@@ -27,11 +27,19 @@ from casemate.triggers.http_server import server_problem
 
 UNKNOWN_LIMIT = 64 * 1024
 """Bytes that may be sent by who has no key, and where nothing is."""
+_MAX_DIGITS = 18
+"""Of a length: the server takes no more."""
 _ALIKE_SECONDS = 60.0
 _MAX_ALIKE = 64
 """Ways of being malformed that are told apart; the server's words for them are fewer."""
 _FAULTS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 """What is answered for the node's sake, not for what the request is."""
+
+
+def is_large(head: HttpHead) -> bool:
+    """Tell whether a head announces a body that is not read where nothing is."""
+    length = head.header(b"content-length") or b""
+    return length.isdigit() and len(length) <= _MAX_DIGITS and int(length) > UNKNOWN_LIMIT
 
 
 class Nowhere:
@@ -49,15 +57,27 @@ class Nowhere:
         self._happened = happened
         self._malformed: dict[tuple[int, str], tuple[float, str]] = {}
 
-    def find(self, head: HttpHead, asking: Asking, *, known: bool = False) -> Destination:
-        """Lead a request nowhere; see `not_found`."""
+    def find(
+        self, head: HttpHead, asking: Asking, *, known: bool = False
+    ) -> Destination | HttpResponse:
+        """Lead a request nowhere; see `not_found`.
+
+        One whose body nobody would read is answered by its head: that a body is too large is not
+        what is wrong with it.
+        """
+        if is_large(head):
+            return self.not_found(head, asking, known=known)
         return Destination(UNKNOWN_LIMIT, partial(self._answer, asking, known))
 
     async def _answer(self, asking: Asking, known: bool, request: HttpRequest) -> HttpResponse:
         return self.not_found(request.head, asking, known=known)
 
-    def only(self, head: HttpHead, asking: Asking, allow: Iterable[str]) -> Destination:
-        """Lead a request to what takes other methods only, which is no secret."""
+    def only(
+        self, head: HttpHead, asking: Asking, allow: Iterable[str]
+    ) -> Destination | HttpResponse:
+        """Lead a request to what takes other methods only, which is no secret; as `find` does."""
+        if is_large(head):
+            return self.wrong_method(head, asking, allow, public=allow)
         return Destination(UNKNOWN_LIMIT, partial(self._answer_only, asking, tuple(allow)))
 
     async def _answer_only(

@@ -21,7 +21,7 @@ from casemate.triggers.http_server.context import ServerContext
 from casemate.triggers.http_server.driven import Driven
 from casemate.triggers.http_server.handshake_rate import HandshakeRate
 from casemate.triggers.http_server.large_bodies import LARGE_BYTES
-from casemate.triggers.http_server.request_head import RequestRefusedError
+from casemate.triggers.http_server.request_head import RequestRefusedError, too_large
 from casemate.triggers.http_server.response_head import InvalidResponseError
 from casemate.triggers.http_server.response_writer import close_iterator, iterator_of
 
@@ -275,7 +275,7 @@ class FarConnection:
             return
         try:
             if len(body) > found.limit:
-                raise RequestRefusedError(413, "The request body is too large.")
+                raise too_large(found.limit)
             if body:
                 self._held.grow(len(body), self._connections.context.loop.time())
         except RequestRefusedError as refusal:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from casemate.triggers.http_server.request_head import RequestRefusedError
+from casemate.triggers.http_server.request_head import RequestRefusedError, too_large
 
 LINE_BYTES = 1024
 """Longest size line with extensions, and longest trailer field."""
@@ -125,7 +125,7 @@ class ChunkedBody:
         if self._remaining == 0:
             self._state = _TRAILER
         elif self.size + self._remaining > self._limit:
-            raise RequestRefusedError(413, "The request body is too large.")
+            raise too_large(self._limit)
         else:
             self._state = _DATA
 

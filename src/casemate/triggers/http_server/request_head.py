@@ -46,6 +46,16 @@ class RequestRefusedError(CasemateError):
         super().__init__(detail)
 
 
+def too_large(limit: int) -> RequestRefusedError:
+    """Return the refusal of a body with more than `limit` bytes.
+
+    It does not say how many it had: all alike share one record.
+    """
+    return RequestRefusedError(
+        413, f"The request body is too large: at most {limit:,} bytes are taken here."
+    )
+
+
 class RequestHead(msgspec.Struct, frozen=True):
     """A head and what the server itself reads from it."""
 

@@ -14,6 +14,7 @@ from casemate.triggers.http_server.request_head import (
     RequestRefusedError,
     find_end,
     parse_head,
+    too_large,
 )
 
 _KEPT_HEAD_BYTES = 2048
@@ -141,7 +142,7 @@ class RequestReader:
             self._chunked = ChunkedBody(allowed)
             return
         if length > allowed:
-            raise RequestRefusedError(413, "The request body is too large.")
+            raise too_large(allowed)
         self._length = length
         if length and self._buffer:
             data, self._buffer = self._buffer, b""
