@@ -1,4 +1,4 @@
-"""Dropping buckets, tables and queues: whether anything was in one is told with it."""
+"""Dropping buckets, tables, queues and topics, and emptying them: what held nothing is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
 from casemate.operations.form import form_of
 from casemate.operations.items import DropTable, QueryItems
-from casemate.operations.messages import DropQueue, ShowQueue
+from casemate.operations.messages import (
+    DropQueue,
+    DropTopic,
+    Purged,
+    PurgeQueue,
+    PurgeTopic,
+    ShowQueue,
+    ShowTopic,
+)
 from casemate.operations.objects import DropBucket, ListObjects
 
 performs = Performers()
@@ -32,6 +40,29 @@ async def _drop_table(operation: DropTable, call: Call) -> None:
 async def _drop_queue(operation: DropQueue, call: Call) -> None:
     look = ShowQueue(project=operation.project, queue=operation.queue)
     await _drop(operation, call, look, lambda found: bool(found.waiting or found.dead))
+
+
+@performs(DropTopic)
+async def _drop_topic(operation: DropTopic, call: Call) -> None:
+    look = ShowTopic(project=operation.project, topic=operation.topic)
+    await _drop(operation, call, look, lambda found: bool(found.waiting or found.dead))
+
+
+@performs(PurgeQueue)
+async def _purge_queue(operation: PurgeQueue, call: Call) -> Purged:
+    return await _purge(operation, call)
+
+
+@performs(PurgeTopic)
+async def _purge_topic(operation: PurgeTopic, call: Call) -> Purged:
+    return await _purge(operation, call)
+
+
+async def _purge(operation: Operation[Purged], call: Call) -> Purged:
+    purged = await call.service.data.change(operation)
+    if not purged.deleted:
+        call.empty.append(form_of(type(operation)).scope(operation))
+    return purged
 
 
 async def _drop(

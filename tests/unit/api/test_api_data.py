@@ -415,14 +415,21 @@ def test_it_is_told_whether_anything_was_in_what_is_dropped(ask, service) -> Non
 
     def dropped(path: str) -> bool:
         told.clear()
-        assert ask("DELETE", path).status_code == 204
+        answer = ask("POST" if path.endswith("/purge") else "DELETE", path)
+        assert answer.is_success, answer.text
         [fact] = told
         assert fact.effect == "destroy"
         return fact.empty
 
     assert ask("POST", TABLE, json={"value": {"id": "ada"}}).status_code == 200
     assert ask("POST", QUEUE, json={"message": 1}).status_code == 200
+    assert ask("POST", TOPIC, json={"message": 1}).status_code == 200
     assert ask("PUT", OBJECT, params={"key": "k"}, content=b"x").is_success
+    for path in ("/queues/p/jobs/purge", "/topics/p/jobs/purge"):
+        assert not dropped(path), path
+        assert dropped(path), path
+    assert ask("POST", QUEUE, json={"message": 1}).status_code == 200
+    assert dropped("/topics/p/jobs")
     for path in ("/tables/p/plain", "/queues/p/jobs", "/buckets/p/files"):
         assert not dropped(path), path
     for path in ("/tables/p/sorted", "/queues/p/rest", "/buckets/p/other"):
