@@ -19,7 +19,7 @@ from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Turn
 from casemate.facts import Feed
-from casemate.model.errors import UnavailableError
+from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.facts import LogsWritten
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import NODE, Action, Resource
@@ -101,7 +101,17 @@ async def _invocation(wanted: ShowInvocation, call: Call) -> InvocationRecord:
 
 @performs(ShowError)
 async def _error(wanted: ShowError, call: Call) -> ErrorRecord:
-    record = await call.service.control.recorded(wanted)
+    read = call.service.control.recorded
+    asked: ShowError | None = wanted
+    try:
+        if wanted.id.startswith("inv_"):  # who has the id of a call means its error
+            of = await read(ShowInvocation(id=wanted.id))
+            asked = ShowError(id=of.error_id) if of.error_id else None
+        if asked is None:
+            raise wanted.missing
+        record = await read(asked)
+    except NotFoundError as error:
+        raise wanted.missing from error
     _require(call, Action.ERROR_READ, wanted, record)
     return record
 

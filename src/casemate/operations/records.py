@@ -225,7 +225,7 @@ class ListErrors(Operation[Errors], frozen=True, kw_only=True):
 
 
 class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
-    """Show everything about an error, by the id that the caller got."""
+    """Show everything about an error, by the id that the caller got, or by its invocation's."""
 
     declared = Declaration(
         http="GET /errors/{id}",
@@ -235,7 +235,9 @@ class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
         example={"id": _SHOWN.id},
         answer=_SHOWN,
     )
-    id: Annotated[Id, msgspec.Meta(description="The error id in the answer.")]
+    id: Annotated[
+        Id, msgspec.Meta(description="The error id in the answer, or that of the invocation.")
+    ]
 
     @property
     def missing(self) -> NotFoundError:

@@ -90,6 +90,14 @@ def test_error_is_shown_in_full(ask, control) -> None:
     )
     assert ask("GET", "/errors/err_1").json()["trace"] == "Traceback ..."
     assert ask("GET", "/errors/err_2").status_code == 404
+    control.invocation_records = [
+        replace(invocation(number), error_id=error_id)
+        for number, error_id in ((1, "err_1"), (2, None), (3, "err_9"))
+    ]
+    assert ask("GET", "/errors/inv_1").json()["id"] == "err_1"
+    for none in ("inv_2", "inv_3", "inv_4"):
+        answer = ask("GET", f"/errors/{none}")
+        assert answer.status_code == 404 and f"no error {none}" in answer.json()["detail"]
 
 
 def test_logs_as_ndjson(ask, control) -> None:

@@ -327,6 +327,8 @@ def test_a_missing_contract_is_told_of_what_is_deployed_alone(run, project) -> N
 def test_secrets_that_are_wanted_and_not_set_are_told(run, project, grants_node) -> None:
     text = MANIFEST.replace('queues = ["jobs"]', 'secrets = ["key", "other"]')
     (project / "casemate.toml").write_text(text)
+    refused = CliRunner().invoke(deploy_command.app, [])
+    assert "not set" not in refused.stderr, "none is granted yet"
     result = CliRunner().invoke(deploy_command.app, ["--approve"])
     assert "shop/key is granted and not set: `casemate secrets set shop/key`" in result.stderr
     assert "shop/other" not in result.stderr

@@ -495,6 +495,16 @@ def test_a_wrong_name_is_not_taken_for_a_function_without_records(cli, shop, com
     assert cli(command, "shop/cart").code == 0
 
 
+def test_logs_that_came_late_stand_where_they_were_written(cli, node) -> None:
+    node.control.lines = [
+        replace(log_line(1, "second"), at=200.0),
+        replace(log_line(2, "third"), at=200.0),
+        replace(log_line(3, "first"), at=100.0),
+    ]
+    lines = json.loads(cli("logs", "--json").out)["lines"]
+    assert [line["text"] for line in lines] == ["first", "second", "third"]
+
+
 def test_logs_of_some_lines_only(cli, node) -> None:
     node.control.lines = [
         replace(log_line(1, "old"), at=time.time() - 3600),

@@ -156,7 +156,8 @@ def _planned(
     plan = planned(client, workspace, approve=approve, sigstore=sigstore)
     if not json:
         _print_tighter(plan.contracts)
-        _print_unset(workspace.project.name, plan.unset)
+        if plan.refused is None:  # till it is granted, to set one would name a grant that lacks
+            _print_unset(workspace.project.name, plan.unset)
     if plan.refused is not None:
         if json:
             print_json(_document(client.url, plan, [], plan.refused, []))

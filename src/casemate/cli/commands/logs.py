@@ -71,7 +71,8 @@ def logs(
         if wanted.follow:
             follow_lines(client, wanted, json=json)
             return
-        lines = client.call(wanted)
+        # They are kept as they come, and lines of a busy instance come a moment later.
+        lines = sorted(client.call(wanted), key=lambda line: line.at)
     if json:
         print_json({"lines": lines})
         return
