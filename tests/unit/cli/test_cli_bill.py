@@ -143,3 +143,11 @@ def test_json_is_a_form_as_of_other_commands(
         shown.append(json.loads(capsys.readouterr().out))
     assert shown[0] == shown[1] == shown[2]
     assert run_command([*line, "--json", "--format", "csv"]) == 2
+
+    capsys.readouterr()
+    for here, told in (("shop", "Of all projects; --project shop: "), (None, "")):
+        monkeypatch.setattr(module, "project_of_folder", lambda here=here: here)
+        assert run_command(line) == 0
+        assert capsys.readouterr().err.startswith(told)
+        assert run_command([*line, "--project", "mail"]) == 0
+        assert "Of all projects" not in capsys.readouterr().err

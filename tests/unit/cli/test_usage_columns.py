@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.cli.commands.usage import _gigabyte_hours
+from casemate.cli.commands.usage import _gigabyte_hours, name_of
+from casemate.model.usage import Usage
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,9 @@ from casemate.cli.commands.usage import _gigabyte_hours
 )
 def test_what_is_stored_has_no_exponent(byte_hours: float, shown: str) -> None:
     assert _gigabyte_hours(byte_hours) == shown
+
+
+def test_what_is_of_no_call_is_no_unknown_caller() -> None:
+    assert name_of(Usage(requests=3)) == "(not known)"
+    assert name_of(Usage()) == "(no calls)"
+    assert name_of(Usage(trigger="queue", requests=0)) == "queue"

@@ -19,6 +19,7 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.usage import name_of
 from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.resources import project_of_folder
 from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table
 from casemate.cli.text import one_line
 from casemate.metering import (
@@ -102,6 +103,8 @@ def print_bill(
             raise UsageError("--json and --format name two forms.", next_step="Leave out one.")
         form = Format.JSON
     lists = [price_list(each) for each in (prices, compare) if each is not None]
+    if project is None and (here := project_of_folder()) is not None:
+        note(f"Of all projects; --project {here}: of the one whose folder this is.")
     now = time.time()
     first, following = month_of(_month(month, now))
     with connect() as client:

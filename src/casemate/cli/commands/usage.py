@@ -64,7 +64,7 @@ def name_of(row: Usage, *, of_when: bool = True) -> str:
     parts = [function, row.trigger, row.caller or row.account, row.route]
     if of_when and row.start:
         parts.append(moment(row.start))
-    return " ".join(part for part in parts if part) or "(not known)"
+    return " ".join(filter(None, parts)) or ("(not known)" if row.requests else "(no calls)")
 
 
 def _gigabyte_hours(byte_hours: float) -> str:
