@@ -218,5 +218,9 @@ def test_head_405_404_and_preflights_are_true(node: TestNode, stranger: httpx2.C
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
     assert "access-control-allow-origin" in stranger.get(url, headers=asked).headers
+    wrong = stranger.delete(url, headers=asked)
+    assert wrong.status_code == 405
+    assert wrong.headers["access-control-allow-origin"] == "https://app.example.com"
     asked["origin"] = "https://evil.example.com"
     assert "access-control-allow-origin" not in stranger.options(url, headers=asked).headers
+    assert "access-control-allow-origin" not in stranger.delete(url, headers=asked).headers

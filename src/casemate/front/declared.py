@@ -130,4 +130,8 @@ class DeclaredRoutes:
     def _wrong_method(self, head: HttpHead, asking: Asking, host: str) -> HttpResponse:
         """Answer 405; who has no token is told of what is open to all, and of nothing else."""
         every, public = self._methods(head, host), self._methods(head, host, public=True)
-        return self._nowhere.wrong_method(head, asking, every, public=public)
+        answer = self._nowhere.wrong_method(head, asking, every, public=public)
+        # A page reads what is wrong as it reads all other answers of what is open to all.
+        match = self._catalogue.route(public[0], head.path, host) if public else None
+        cors = self._cors(match) if isinstance(match, Match) else None
+        return answer if cors is None else shared(cors, head, answer)
