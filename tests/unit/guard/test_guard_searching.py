@@ -71,6 +71,8 @@ def test_what_was_found_is_noted(provenance: Provenance) -> None:
     made = provenance.watched("sub", _WORD.sub, "#", whole)
     known = provenance.of(made)
     assert known is not None and whole in known.parts
+    assert provenance.check_of(made) == ("", None), "words are replaced: all else is as it was"
+    made = provenance.watched("sub", re.compile(r"[^a-z]").sub, "", whole)
     assert provenance.check_of(made) == ("pattern", None)
 
 
