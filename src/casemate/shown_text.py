@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import re
 
-UNSAFE = re.compile(
+UNSAFE_BELOW_10000 = (
     # C0 without tab, DEL and C1 steer the terminal; line separators and the bidirectional
-    # controls (CVE-2021-42574) let text stand where it does not belong; surrogates cannot be
-    # encoded; annotations, tags, fillers and what has no width are text that is there and is not
-    # shown. Joiners and selectors of variants are of scripts and emoji, but not several in a row.
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e"
-    "\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
-    "|[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
-    "|[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
+    # controls (CVE-2021-42574) let text stand where it does not belong; annotations, fillers and
+    # what has no width are text that is there and is not shown.
+    r"\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b"
+    r"\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb"
 )
+"""A class without its line feeds, as expressions of Python and of JSON Schema write it."""
+_UNSAFE = (
+    # Surrogates cannot be encoded.
+    rf"{UNSAFE_BELOW_10000}\ud800-\udfff"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+)
+_IN_A_ROW = (
+    # Joiners and selectors of variants are of scripts and emoji, but not several in a row.
+    r"[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
+    r"|[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
+)
+UNSAFE = re.compile(rf"[\n{_UNSAFE}]|{_IN_A_ROW}")
+_UNSAFE_IN_LINES = re.compile(rf"[{_UNSAFE}]|{_IN_A_ROW}")
 _MARKS = str.maketrans(
     {
         **{"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]", "~": "\\~"},
@@ -44,6 +53,15 @@ def _code(char: str) -> str:
 def on_one_line(text: str) -> str:
     """Return a text on one line, each control character shown as an escape such as `\\x1b`."""
     return UNSAFE.sub(_visible, text)
+
+
+def unsafe_in(text: str) -> tuple[int, str] | None:
+    """Return where in a text of several lines the first is of what would be shown as an escape.
+
+    With it what it is, as `U+200B`: for refusing a text that is new.
+    """
+    found = _UNSAFE_IN_LINES.search(text)
+    return None if found is None else (found.start(), f"U+{ord(found[0][0]):04X}")
 
 
 def on_its_lines(text: str) -> str:

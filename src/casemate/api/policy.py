@@ -44,7 +44,13 @@ from casemate.operations.policies import (
     RemovePolicy,
     ShowPolicy,
 )
-from casemate.policy import CompiledPolicies, parse_action, parse_principal, parse_resource
+from casemate.policy import (
+    CompiledPolicies,
+    parse_action,
+    parse_principal,
+    parse_resource,
+    require_visible,
+)
 
 performs = Performers()
 _MOST_ROLES = 256
@@ -92,6 +98,7 @@ async def _put(operation: PutPolicy, call: Call) -> PolicyFileView:
     service, maker, no_wider = call.service, call.principal, operation.no_wider
     if no_wider:  # a refusal tells what is in force
         service.require(call.request, Action.POLICY_READ, NODE)
+    require_visible(operation.text, operation.name)
     file = PolicyFile(
         name=operation.name, text=operation.text, changed_at=time.time(), changed_by=maker.text
     )

@@ -13,6 +13,7 @@ from casemate.manifest.environment import MAX_BYTES, MAX_VARIABLES, check_enviro
 from casemate.manifest.locator import KeyLocator
 from casemate.manifest.problem import ProblemCollector
 from casemate.manifest.secret_like import looks_like_secret
+from casemate.shown_text import unsafe_in
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 _SECRET_NAME = re.compile(
@@ -23,7 +24,6 @@ _SECRET_NAME = re.compile(
 _PLAIN_VALUE = re.compile(r"(?:true|false|yes|no|on|off|none|null|[0-9]{1,6}|)", re.IGNORECASE)
 _KEPT_ELSEWHERE = re.compile(r"\{\{resolve:(?:secretsmanager|ssm-secure|ssm)[:}]|\$\{ssm:")
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_/-]{1,255})(?:\.[A-Za-z0-9_.]{1,255})?\}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LEAST = 6
 """Characters of a secret that is looked for in what is copied; shorter ones are in every file."""
 _WORD = re.compile(r"[A-Za-z]{1,12}")
@@ -114,8 +114,8 @@ def _allowed(name: str, value: str, variable: Variable, function: Function, note
     wrong = ""
     if not _NAME.fullmatch(name):
         wrong = "such a name is not allowed here"
-    elif _CONTROL.search(value):
-        wrong = "its value has control characters"
+    elif (found := unsafe_in(value)) is not None:
+        wrong = f"its value has {found[1]}, which is not seen, as its character {found[0] + 1}"
     elif len(problems):
         wrong = "its name belongs to the platform here, or its value is too long"
     if wrong:

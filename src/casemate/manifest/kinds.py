@@ -13,15 +13,14 @@ from typing import Protocol
 from casemate.manifest import routes
 from casemate.manifest.problem import described, suggestion
 from casemate.manifest.rejection import RejectedValueError
+from casemate.shown_text import UNSAFE_BELOW_10000, unsafe_in
 
 JsonObject = dict[str, object]
 
 _MAX_PATH = 1024
-_UNSAFE_TEXT = "\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u202a-\\u202e\\u2066-\\u2069"
-"""Control characters but tab and newline, and those that reorder text (CVE-2021-42574)."""
-
-_TEXT_PATTERN = rf"^[^{_UNSAFE_TEXT}]*$"
-_PATH_PATTERN = rf"^(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\\t\n{_UNSAFE_TEXT}]+$"
+_TEXT_PATTERN = rf"^[^{UNSAFE_BELOW_10000}]*$"
+_PATH_PATTERN = rf"^(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\\t\n{UNSAFE_BELOW_10000}]+$"
+"""What a JSON Schema says of these. Not all that read one take a class beyond U+FFFF."""
 
 
 class ValueKind(Protocol):
@@ -85,7 +84,7 @@ class Text(Plain):
         length = f"{self.min_length} to" if self.min_length else "at most"
         return (
             f"a string of {length} {self.max_length} characters, "
-            "without control characters other than tab and newline"
+            "without control characters other than tab and newline, and without invisible ones"
         )
 
     def parse(self, value: object) -> str:
@@ -95,8 +94,9 @@ class Text(Plain):
             raise RejectedValueError(self.expected, f"a string of {len(text)} characters")
         if self.min_length and len(text.strip()) < self.min_length:
             raise RejectedValueError(self.expected, "a string of mostly white space")
-        if not re.fullmatch(_TEXT_PATTERN, text):
-            raise RejectedValueError(self.expected, "a string with control characters")
+        if (found := unsafe_in(text)) is not None:
+            place, what = found
+            raise RejectedValueError(self.expected, f"{what} as its character {place + 1}")
         return text
 
     def schema(self) -> JsonObject:
@@ -167,6 +167,12 @@ class RelativePath(Plain):
             raise RejectedValueError(self.expected, f"{described(value)}, an absolute path")
         if ".." in text.split("/"):
             raise RejectedValueError(self.expected, f'{described(value)}, which contains ".."')
+        if (found := unsafe_in(text)) is not None:
+            place, what = found
+            raise RejectedValueError(
+                f"{self.expected}, without control characters and invisible ones",
+                f"{what} as character {place + 1} of {described(value)}",
+            )
         if len(text) > _MAX_PATH or not re.fullmatch(_PATH_PATTERN, text):
             raise RejectedValueError(
                 f"{self.expected}, without backslashes and control characters", described(value)

@@ -13,6 +13,7 @@ from casemate.policy.errors import PolicyError
 from casemate.policy.files import read_policy_file
 from casemate.policy.interface import Policy
 from casemate.policy.schema import SCHEMA
+from casemate.policy.source import require_visible
 from casemate.policy.text import parse_action, parse_binding, parse_principal, parse_resource
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "parse_principal",
     "parse_resource",
     "read_policy_file",
+    "require_visible",
 ]

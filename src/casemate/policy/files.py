@@ -7,7 +7,7 @@ from pathlib import Path
 from casemate.model.account import PolicyFile
 from casemate.policy.compiled import SUFFIX
 from casemate.policy.errors import PolicyError
-from casemate.policy.source import MAX_FILE_BYTES
+from casemate.policy.source import MAX_FILE_BYTES, require_visible
 
 
 def read_bounded(path: Path, maximum: int, next_step: str) -> str:
@@ -40,6 +40,7 @@ def read_bounded(path: Path, maximum: int, next_step: str) -> str:
 def read_policy_file(path: Path, name: str | None = None) -> PolicyFile:
     """Return the policy file at `path`; its name is the file's without `.cedar` unless given."""
     text = read_bounded(path, MAX_FILE_BYTES, "Name a policy file, such as deployer.cedar.")
+    require_visible(text, str(path))
     return PolicyFile(
         name=path.name.removesuffix(SUFFIX) if name is None else name,
         text=text,

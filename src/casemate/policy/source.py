@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from casemate.policy.errors import PolicyError
+from casemate.shown_text import unsafe_in
 
 MAX_FILE_BYTES = 30 * 1024
 MAX_DEPTH = 32
@@ -30,9 +31,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-)
 
 
 class Statement(NamedTuple):
@@ -59,15 +57,23 @@ def split(text: str, file: str) -> tuple[Statement, ...]:
             file=file,
             next_step="Split it into several files.",
         )
-    hidden = _HIDDEN.search(text)
+    return tuple(_statements(text, file))
+
+
+def require_visible(text: str, file: str) -> None:
+    """Raise PolicyError for a new text that does not look like what it is.
+
+    Nobody is locked out by one that is in force, whatever is known of characters since.
+    """
+    hidden = unsafe_in(text.replace("\r\n", " \n"))
     if hidden is not None:
+        offset, what = hidden
         raise PolicyError(
-            f"found the invisible character U+{ord(hidden[0]):04X}, expected none.",
+            f"found the invisible character {what}, expected none.",
             file=file,
-            line=_line(text, hidden.start()),
+            line=_line(text, offset),
             next_step="Remove it: it can make a policy look like another one.",
         )
-    return tuple(_statements(text, file))
 
 
 def _line(text: str, offset: int) -> int:

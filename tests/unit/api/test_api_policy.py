@@ -169,6 +169,17 @@ def node() -> Node:
     return Node()
 
 
+def test_a_new_text_is_refused_for_what_is_not_seen_and_others_stay(node: Node) -> None:
+    """One that was put before the character was known stays in force, also beside a new one."""
+    node.policy.replace(
+        [PolicyFile(name="old", text=f"// \u3164\n{ROLE}", changed_at=0.0, changed_by="")]
+    )
+    refused = put(node, f"// \U000e0041\n{ROLE}", "new")
+    assert refused.status_code == 422 and "new:1" in refused.text and "U+E0041" in refused.text
+    assert put(node, ROLE.replace("deployer", "other"), "new").status_code == 200
+    assert [file.name for file in node.policy.files] == ["new", "old"]
+
+
 def put(node: Node, text: str = ROLE, name: str = "deployer") -> httpx2.Response:
     return node("PUT", f"/policies/{name}", json={"text": text})
 

@@ -230,6 +230,12 @@ def test_texts_of_a_template_are_texts(tmp_path: Path) -> None:
     assert "<b>" not in outside and "\n[function" not in outside
 
 
+def test_a_variable_that_a_manifest_refuses_is_named_with_its_place(tmp_path: Path) -> None:
+    found, manifest = run(tmp_path, template(HANDLER, variables='{A: "x\\u3164", B: "y"}'))
+    assert manifest["function"]["one"]["environment"] == {"B": "y"}
+    assert "U+3164, which is not seen, as its character 2" in str(found)
+
+
 @given(text=st.text(max_size=30))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_at_all(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from casemate.manifest.kinds import Choice, Flag, PathTemplate, Pattern, RelativePath, Text
@@ -102,6 +104,22 @@ def test_what_is_rejected(kind, given):
         assert text
         assert text.isprintable()
         assert len(text) < 400
+
+
+@pytest.mark.parametrize("code", [0x34F, 0x200B, 0x2800, 0x3164, 0xFEFF, 0x1D173, 0xE0041])
+def test_what_is_not_seen_is_named_with_its_place(code: int) -> None:
+    for kind in (Text(9), FOLDER):
+        with pytest.raises(RejectedValueError) as caught:
+            kind.parse(f"ab{chr(code)}")
+        assert f"U+{code:04X}" in caught.value.found.upper()
+    with pytest.raises(RejectedValueError, match=f"found U\\+{code:04X} as its character 3"):
+        Text(9).parse(f"ab{chr(code)}")
+
+
+@pytest.mark.parametrize("text", ["\u2764\ufe0f", "\U0001f469\u200d\U0001f4bb", "a\tb\nc"])
+def test_emoji_and_lines_are_taken(text: str) -> None:
+    assert Text(9).parse(text) == text
+    assert re.search(str(Text(9).schema()["pattern"]), text)
 
 
 def test_a_bare_number_is_told_to_take_quotes_and_a_unit():

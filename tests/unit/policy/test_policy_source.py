@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.policy import PolicyError
-from casemate.policy.source import MAX_DEPTH, MAX_FILE_BYTES, MAX_TOKENS, split
+from casemate.policy.source import MAX_DEPTH, MAX_FILE_BYTES, MAX_TOKENS, require_visible, split
 
 ONE = 'permit (principal in Casemate::Role::"x", action, resource);'
 
@@ -56,14 +56,36 @@ def test_a_condition_comes_before_the_end() -> None:
         ('permit ("a\nb");', 1, "not ended"),
         ("permit (princip\u0430l, action, resource);", 1, "'\\u0430'"),
         ("permit (principal, action, resource)\n`;", 2, "'`'"),
-        ("// \u202eharmless\n", 1, "U+202E"),
-        ("a;\n// \u200b", 2, "U+200B"),
-        ("\x00", 1, "U+0000"),
+        ("\x00", 1, "'\\x00'"),
     ],
 )
 def test_what_is_no_policy_is_refused_with_its_line(text: str, line: int, part: str) -> None:
     error = refused(text)
     assert (error.line, part in error.problem) == (line, True), error
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("// \u202eharmless\n", 1, "U+202E"),
+        ("a;\n// \u200b", 2, "U+200B"),
+        ("a;\r\n\r\n// \U000e0041", 3, "U+E0041"),
+        ('"\u3164"', 1, "U+3164"),
+        ("// a\rb", 1, "U+000D"),
+        ("// \ufe0f\ufe0f\ufe0f", 1, "U+FE0F"),
+        ("\x00", 1, "U+0000"),
+    ],
+)
+def test_a_new_text_has_nothing_that_is_not_seen(text: str, line: int, part: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        require_visible(text, "x.cedar")
+    assert (caught.value.file, caught.value.line) == ("x.cedar", line)
+    assert part in caught.value.problem
+
+
+def test_one_that_is_in_force_goes_on_to_be() -> None:
+    """It was put when fewer characters were known: nobody is locked out by knowing more."""
+    assert split(f"// \u3164\n{ONE}", "x")
 
 
 @pytest.mark.parametrize("brackets", ["()", "[]", "{}"])
