@@ -64,6 +64,14 @@ def unsafe_in(text: str) -> tuple[int, str] | None:
     return None if found is None else (found.start(), f"U+{ord(found[0][0]):04X}")
 
 
+def printable(text: str, instead: str = "?") -> str:
+    """Return a text with `instead` for each character that no terminal prints, or nobody sees."""
+    seen = UNSAFE.sub(lambda found: instead * len(found[0]), text)
+    if seen.isprintable():
+        return seen
+    return "".join(each if each.isprintable() else instead for each in seen)
+
+
 def on_its_lines(text: str) -> str:
     """Return a text of several lines, each as `on_one_line` returns it."""
     return "\n".join(map(on_one_line, _BREAKS.split(text)))

@@ -8,7 +8,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from casemate.shown_text import in_markdown, on_its_lines, on_one_line
+from casemate.shown_text import in_markdown, on_its_lines, on_one_line, printable, unsafe_in
 
 HOSTILE = (
     "[here](https://evil.example)",
@@ -83,6 +83,8 @@ _IGNORED = (
 def test_no_text_is_hidden_in_characters_that_are_not_shown() -> None:
     for each in (chr(code) for codes in _IGNORED for code in codes):
         assert each not in on_one_line(f"a{each * 3}b"), hex(ord(each))
+        assert printable(f"a{each * 3}b") == "a???b", hex(ord(each))
+        assert unsafe_in(f"a\n{each * 3}b") == (2, f"U+{ord(each):04X}")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,11 @@ def test_no_text_is_hidden_in_characters_that_are_not_shown() -> None:
 )
 def test_emoji_and_variants_of_letters_are_left_as_they_are(text: str) -> None:
     assert on_one_line(text) == text
+    assert unsafe_in(f"{text}\t\n") is None
+
+
+def test_what_has_no_letter_is_marked() -> None:
+    assert printable("a\nb\u00a0c\ue000\ud800", "-") == "a-b-c--"
 
 
 def test_words_with_underscores_are_left_as_they_are() -> None:

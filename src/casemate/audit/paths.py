@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from casemate.audit.model import Application, Function, Place, Reach, Statement, Trigger
+from casemate.shown_text import printable
 
 MAX_PATHS = 1_000
 _MOST_DRAWN = 40
@@ -168,5 +169,4 @@ def _safe(name: str) -> str:
     from html import escape
 
     shown = name if len(name) <= 40 else name[:39] + "\u2026"
-    plain = "".join(c if c.isprintable() else "\ufffd" for c in shown)
-    return escape(plain.encode("utf-8", "replace").decode())
+    return escape(printable(shown, "\ufffd"))

@@ -22,6 +22,7 @@ from casemate.build.tree import check_path, open_regular
 from casemate.decoding import DECODING_ERRORS
 from casemate.guard.bytecode import VERSION, kept_path
 from casemate.model.bundle import BundleFile
+from casemate.shown_text import printable
 
 RUNTIME_ROOT = "/function"
 """Where a bundle is mounted when it runs, and therefore what compiled code and traces name."""
@@ -151,7 +152,7 @@ def _failures(output: str, sources: Sequence[str]) -> tuple[Failure, ...]:
 
 
 def _printable(message: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in message)
+    return printable(message)
 
 
 def _collect(compiled: Path, root: Path, path: str) -> BundleFile:

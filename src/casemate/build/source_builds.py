@@ -26,6 +26,7 @@ from casemate.build.limits import BUILD_TIMEOUT, INSTALL_TIMEOUT, MIB
 from casemate.build.tree import open_regular, remove_tree
 from casemate.decoding import DECODING_ERRORS
 from casemate.package_index import Release
+from casemate.shown_text import printable
 
 if TYPE_CHECKING:
     from casemate.build.uv_process import Served, UvSession
@@ -141,7 +142,7 @@ class SourceBuilds:
         )
         if finished.status != 0:
             lines = finished.errors.strip().splitlines() or ["it gives no reason"]
-            last = "".join(c if c.isprintable() else "?" for c in lines[-1])[:300]
+            last = printable(lines[-1])[:300]
             raise _failed(release, last)
         return finished
 

@@ -23,6 +23,7 @@ from casemate.build.errors import (
 from casemate.build.interpreters import Interpreter
 from casemate.model.errors import CasemateError
 from casemate.package_index import INDEX_URL, IndexUnavailableError
+from casemate.shown_text import printable
 
 Versions = Callable[[str], Iterable[str]]
 """Returns the versions of a package that may be installed."""
@@ -191,5 +192,5 @@ def _is_noise(line: str) -> bool:
 
 def _summary(text: str) -> str:
     text = re.sub(r"^error: *", "", text)
-    text = "".join(c if c.isprintable() else "?" for c in text)
+    text = printable(text)
     return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…"

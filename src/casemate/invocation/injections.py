@@ -18,6 +18,7 @@ from casemate.model.function import GuardMode
 from casemate.model.path import Admitted
 from casemate.sandbox.frames import GuardHead, PackageDenied, PackagesHead, ShapesHead
 from casemate.sandbox.guard_watch import OnGuard
+from casemate.shown_text import printable
 
 _MAX_SHOWN = 200
 _MAX_DECODINGS = 6
@@ -124,5 +125,5 @@ def _plain_shape(text: str) -> str:
 
 def _plain(text: str, most: int = _MAX_SHOWN) -> str:
     """Return text on one line, of bounded length."""
-    line = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    line = printable(text, "\ufffd")
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -11,6 +11,7 @@ import msgspec
 from casemate.manifest.locator import KeyLocator, KeyPath, Position
 from casemate.model.errors import InvalidInputError
 from casemate.near_names import near, question
+from casemate.shown_text import UNSAFE
 
 MAX_PROBLEMS = 500
 """Problems told of one manifest; the number of those left out is told too."""
@@ -153,10 +154,8 @@ def quoted(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return `text` with everything that a terminal could obey or hide escaped."""
-    return "".join(
-        c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else _escape(c)
-        for c in text
-    )
+    seen = UNSAFE.sub(lambda found: "".join(map(_escape, found[0])), text)
+    return "".join(c if unicodedata.category(c)[0] != "C" else _escape(c) for c in seen)
 
 
 def described(value: object) -> str:

@@ -15,6 +15,7 @@ from casemate import __version__
 from casemate.model.level import Level
 from casemate.monitor.findings import LEVELS, Found
 from casemate.monitor.shares import Share, share_of_finding
+from casemate.shown_text import printable
 
 MAX_SHOWN = 20
 """Findings of a message that are shown one by one."""
@@ -102,8 +103,7 @@ def test_message(node: str) -> Message:
 
 def plain(text: str, most: int = _MAX_LINE) -> str:
     """Return a text without what is no letter, on one line and bounded: attackers wrote it."""
-    cut = "".join(each if each.isprintable() else "?" for each in text[:most])
-    return cut + ("..." if len(text) > most else "")
+    return printable(text[:most]) + ("..." if len(text) > most else "")
 
 
 def without_links(entity: str) -> str:

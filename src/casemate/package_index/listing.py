@@ -26,6 +26,7 @@ from packaging.version import InvalidVersion
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError
+from casemate.shown_text import printable
 
 JSON = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -225,4 +226,4 @@ def _moment(text: str | None) -> float | None:
 
 def _reason(yanked: bool | str) -> str:
     text = yanked if isinstance(yanked, str) else ""
-    return "".join(c if c.isprintable() else "?" for c in text)[: limits.MAX_REASON_CHARS]
+    return printable(text)[: limits.MAX_REASON_CHARS]

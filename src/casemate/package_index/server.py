@@ -34,6 +34,7 @@ from casemate.package_index.listing import JSON, Release, filename_of, told_by_n
 from casemate.package_index.policy import Allow
 from casemate.package_index.selection import Selection
 from casemate.package_index.upstream import Upstream, check_hash
+from casemate.shown_text import printable
 
 HOST = "index.invalid"
 INDEX_URL = f"http://{HOST}/simple"
@@ -218,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
         index = self.server.index
         self.close_connection = True
         if self._has_word(index.word):
-            host = "".join(c if c.isprintable() else "?" for c in self.path)[:200]
+            host = printable(self.path)[:200]
             index.selection.fail(
                 IndexAnswerError(
                     f"A package is wanted from {host}, which is none of the project's indexes.",

@@ -16,6 +16,7 @@ from casemate.http_deadline import ProgressDeadline
 from casemate.model.loopback import is_loopback
 from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError, IndexUnavailableError
+from casemate.shown_text import printable
 
 if TYPE_CHECKING:
     import httpx2
@@ -174,7 +175,7 @@ def shown(url: str) -> str:
     except ValueError:
         return "an address"
     text = f"{parts.scheme}://{host}{port}{parts.path}"
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+    return printable(text)[:200]
 
 
 def origin_of(url: str) -> str:

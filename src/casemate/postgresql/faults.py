@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import psycopg
 
+from casemate.shown_text import printable
 from casemate.sqlite import engine
 
 _CONSTRAINT = 19
@@ -87,4 +88,4 @@ def _text(error: psycopg.Error) -> str:
 def one_line(text: str) -> str:
     """Return what a server said so that it can be shown: one line, short, no control characters."""
     line = " ".join(text[: 4 * _MOST_TEXT].split())
-    return "".join(c if c.isprintable() else "?" for c in line)[:_MOST_TEXT]
+    return printable(line)[:_MOST_TEXT]

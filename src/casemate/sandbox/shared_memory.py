@@ -10,6 +10,7 @@ import os
 import re
 
 from casemate.kernel.process_files import memory_device
+from casemate.shown_text import printable
 
 _MOST_BYTES = 16 << 20
 """Of the table: 65,530 mappings (vm.max_map_count) of at most 200 characters each, and some."""
@@ -37,8 +38,7 @@ def shared_mappings(pid: int, tmpfs: int) -> str:
         if writable == b"w" or device in (tmpfs, memory_device()):
             size = int(end, 16) - int(start, 16)
             shown = name.decode("ascii", "replace")[:_MOST_SHOWN] or "no file"
-            printable = "".join(c if c.isprintable() else "?" for c in shown)
-            return f"{size} bytes of shared memory (mmap of {printable})"
+            return f"{size} bytes of shared memory (mmap of {printable(shown)})"
     return ""
 
 

@@ -10,6 +10,7 @@ from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.licence import PackageLicence
 from casemate.sbom.distributions import SbomError, headers
 from casemate.sbom.licences import Stated, stated_in
+from casemate.shown_text import printable
 
 MAX_LICENCES = 5_000
 """Of one bundle. What is beyond is not known."""
@@ -83,4 +84,4 @@ def _licence(name: str, version: str, stated: Stated) -> PackageLicence:
 
 def _shown(text: str) -> str:
     """Return a stranger's text on a line, without what changes how it looks."""
-    return "".join(char if char.isprintable() else "?" for char in text[:MAX_STATED])
+    return printable(text[:MAX_STATED])

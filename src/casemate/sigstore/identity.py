@@ -11,6 +11,7 @@ import hashlib
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
+from casemate.shown_text import printable
 from casemate.sigstore.errors import AttestationError
 
 _ARC = "1.3.6.1.4.1.57264.1"
@@ -70,7 +71,7 @@ def is_signer(wanted: str, identity: tuple[str, ...], reference: str) -> bool:
 def shown(identity: tuple[str, ...]) -> str:
     """Return an identity as one word: what a lock, an exception and people have."""
     told = ":".join(part for part in identity if part)
-    text = "".join(c if c.isprintable() and c not in " ," else "?" for c in told)
+    text = printable(told.replace(" ", "?").replace(",", "?"))
     if len(text) <= _MAX_SHOWN:
         return text
     # Not cut: two that begin alike would be one.

@@ -13,6 +13,7 @@ from random import SystemRandom
 from casemate.child.restart import pause_after
 from casemate.egress.rules import Rules
 from casemate.model.errors import CasemateError
+from casemate.shown_text import printable
 from casemate.sources import protocol
 from casemate.sources.config import SourceLimits
 from casemate.sources.connections import ConnectionDeniedError, connecting_for, rules_of
@@ -50,7 +51,7 @@ def why(error: BaseException, told: str = "") -> str:
     else:
         text = f"The connector failed ({type(error).__name__})."
     # A server's text may hold what steers a terminal.
-    return "".join(each if each.isprintable() else "?" for each in text[:_REASON])
+    return printable(text[:_REASON])
 
 
 def _bare(text: str) -> str:

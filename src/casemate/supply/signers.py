@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import InvalidInputError
 from casemate.model.signing import Attestation, SigningRule
+from casemate.shown_text import printable
 from casemate.signing import SignatureError
 from casemate.sigstore import (
     AttestationError,
@@ -151,5 +152,5 @@ def _bytes(text: str) -> bytes:
 
 def shown_whole(found: Verified) -> str:
     """Return who signed, with the branch or tag that was built."""
-    at = "".join(c if c.isprintable() else "?" for c in found.reference[:200])
+    at = printable(found.reference[:200])
     return f"{shown(found.identity)}@{at}" if at else shown(found.identity)

@@ -280,6 +280,14 @@ def test_html_asks_nothing_of_anybody_and_runs_nothing() -> None:
     assert "&lt;script&gt;" in page
 
 
+def test_no_form_for_people_has_text_that_is_not_seen() -> None:
+    """A filler, a joiner, tags, and a selector behind a selector: none of them has a picture."""
+    unseen = "\u3164\u034f\U000e0041\ufe0f\ufe0f"
+    told = report(finding(text=f"a{unseen}b", function=f"a{unseen}b", place=Place(unseen, 1)))
+    for page in (outputs.html_of(told), outputs.junit_of(told), outputs.sarif_of(told)):
+        assert not set(unseen) & set(page if isinstance(page, str) else page.decode())
+
+
 def test_junit_is_xml_whatever_the_names_are() -> None:
     root = ET.fromstring(outputs.junit_of(EVERYTHING))
     assert root.attrib == {"tests": "2", "failures": "1"}

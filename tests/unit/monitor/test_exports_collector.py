@@ -237,6 +237,8 @@ def test_a_line_is_bounded_and_shown_harmlessly() -> None:
             assert found.endswith(b"...") or len(found) == len(shown(letter).encode()) * count
     assert shown("h\u00e9 \u2603") == "h\u00e9 \u2603"
     assert shown("a\u202eb\u2028c") == "a\\u202eb\\u2028c"
+    # Letters without a picture: Python calls these printable.
+    assert shown("\u3164\u034f\ufe0f\ufe0f") == "\\u3164\\u034f\\ufe0f\\ufe0f"
     assert time.process_time() - began < 1
 
 

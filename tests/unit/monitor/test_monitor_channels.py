@@ -343,6 +343,14 @@ def test_nothing_of_an_attacker_is_a_link(value: str, shown: str) -> None:
     assert messages.document(told)["findings"][0]["entity"] == f"a.b={value}"
 
 
+def test_nothing_of_an_attacker_is_there_and_not_seen() -> None:
+    """Python calls a filler and a joiner printable: they are letters, without a picture."""
+    unseen = "\u3164\u034f\ufe0f\ufe0f\U000e0041"
+    told = Message(kind=Kind.FINDING, node="n", at=1.0, found=(found(1, entity=f"a={unseen}b"),))
+    for shown in (messages.text(told), told.subject):
+        assert not set(unseen) & set(shown) and "a=?????b" in shown
+
+
 def test_what_a_mail_server_does_not_take_is_not_held_for_it(authority: TestAuthority) -> None:
     def deaf(sock: socket.socket) -> None:
         sock.sendall(b"220 mail.test\r\n")

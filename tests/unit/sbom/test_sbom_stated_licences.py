@@ -37,6 +37,7 @@ def told(root, manifest) -> list[tuple[str, str, str, str]]:
         ("License: GPL-3.0+", [("GPL-3.0+", "")]),
         ("License: BSD", [("", "BSD")]),
         ("License: \x1b[31mMIT\u202e", [("", "?[31mMIT?")]),
+        ("License: M\u3164I\u034fT\ufe0f\ufe0f", [("", "M?I?T??")]),
         (
             f"{CLASSIFIER}MIT License\n{CLASSIFIER}GNU General Public License v3 (GPLv3)",
             [("GPL-3.0-only", ""), ("MIT", "")],

@@ -9,6 +9,7 @@ from html import escape
 from casemate.audit.finding import Finding, Report, Severity
 from casemate.audit.outputs.rules import rule_of
 from casemate.audit.paths import svg_of
+from casemate.shown_text import on_one_line
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 _STYLE = """
@@ -35,8 +36,8 @@ def html_of(report: Report) -> str:
 def _safe(text: object) -> str:
     """Return a text that is only a text in HTML, lone surrogates and controls shown."""
     plain = "".join(
-        char if char in "\t" or char.isprintable() or char == " " else f"\\u{ord(char):04x}"
-        for char in str(text)
+        char if char in "\t" or char.isprintable() else f"\\u{ord(char):04x}"
+        for char in on_one_line(str(text))
     )
     return escape(plain.encode("utf-8", "replace").decode("utf-8"), quote=True)
 

@@ -12,6 +12,7 @@ from casemate.monitor.exports.settings import SyslogLines
 from casemate.monitor.reaching import Reach
 from casemate.monitor.syslog import Line, framed, send_over_tls
 from casemate.recorder import reading_protocol
+from casemate.shown_text import UNSAFE
 
 MAX_TEXT_BYTES = 7000
 """Of the text of one line as it is sent: of all of a line receivers are to take 8,192 (RFC 5425,
@@ -29,7 +30,7 @@ _UNKNOWN_SEVERITY = 5
 
 def shown(text: str) -> str:
     """Return a text on one line: what ends one, or commands a terminal, is written as escapes."""
-    cut = text[:MAX_TEXT_BYTES]
+    cut = UNSAFE.sub(lambda found: _escape(found[0]), text[:MAX_TEXT_BYTES])
     if not cut.isprintable():
         cut = "".join(c if c.isprintable() else _escape(c) for c in cut)
     encoded = cut.encode("utf-8", "backslashreplace")
@@ -38,8 +39,8 @@ def shown(text: str) -> str:
     return encoded[:MAX_TEXT_BYTES].decode("utf-8", "ignore") + "..."
 
 
-def _escape(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
+def _escape(letters: str) -> str:
+    return letters.encode("unicode_escape").decode("ascii")
 
 
 class SyslogExport:
