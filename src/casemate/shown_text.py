@@ -27,15 +27,19 @@ _UNSAFE_IN_LINES = re.compile(rf"[{_UNSAFE}]|{_IN_A_ROW}")
 _MARKS = str.maketrans(
     {
         **{"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]", "~": "\\~"},
-        **{"*": "\\*", "#": "\\#", "&": "&amp;", "\\": "\\\\"},
+        **{"*": "\\*", "#": "\\#", "&": "&amp;", "\\": "\\\\", "$": "&#36;"},
     }
 )
 """What Markdown would take for more than text."""
 _ADDRESS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=mailto):|(?<=xmpp):|(?<=www)\.")
 _STRESS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-_CALLED = re.compile(r"(?<!\w)@(?=\w)|@(?=[\w-]{1,253}\.\w)")
-"""What GitHub and GitLab take for somebody to tell, or for an address: of the text that they show,
-so that no escape helps, but for what parts it."""
+_CALLED = re.compile(
+    r"(?<!\w)@(?=\w)|@(?=[\w-]{1,253}\.\w)"
+    r"|(?:\\[#~]|&#36;|&amp;|[!%])(?=[\w&\"])|\b(?i:gh)(?=-[0-9])"
+)
+"""What GitHub and GitLab take for somebody to tell, for an address, or for something of theirs that
+is told where it is named: of the text that they show, so that no escape helps, but for what parts
+it."""
 _BREAKS = re.compile(r"\r\n|\n")
 
 
@@ -81,4 +85,4 @@ def in_markdown(text: str) -> str:
     """Return a text as Markdown that is but text: no mark, no cell, no link, nobody called."""
     marked = _STRESS.sub(r"\\_", on_one_line(text).translate(_MARKS))
     plain = _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", marked)
-    return _CALLED.sub("@<!-- -->", plain)
+    return _CALLED.sub(r"\g<0><!-- -->", plain)

@@ -66,6 +66,22 @@ def test_nobody_is_called_by_it(text: str) -> None:
     assert not any(re.search(r"@\w", each) for each in parts) or text.startswith("&")
 
 
+@pytest.mark.parametrize(
+    "text", ["#1", "see acme/x#12", "!3", "GH-4", "$5", "%6", '%"a b"', "~bug", '~"a b"', "&7"]
+)
+def test_nothing_of_a_forge_is_named_by_it(text: str) -> None:
+    """An issue that is named is told so, with a link to where it was; so are labels and epics."""
+    made = MarkdownIt().render(in_markdown(text)).removeprefix("<p>").removesuffix("</p>\n")
+    parts = [html.unescape(each) for each in made.split("<!-- -->")]
+    assert "".join(parts) == text
+    assert not any(re.search(r"[#!$%~&](?=[\w\"])|GH-", each) for each in parts)
+
+
+def test_no_formula_of_mathematics_is_set() -> None:
+    made = in_markdown(r"$\Huge{gone}$ and $`x`$")
+    assert "$" not in made and html.unescape(made).count("$") == 4
+
+
 def test_a_version_of_a_function_is_left_as_it_is() -> None:
     assert in_markdown("shop/report@4-5") == "shop/report@4-5"
 

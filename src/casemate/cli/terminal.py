@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from casemate.cli.tables import Table
-from casemate.cli.text import json_text, many_lines, one_line
+from casemate.cli.text import inert_cell, json_text, many_lines, one_line
 
 
 class Style(StrEnum):
@@ -122,11 +122,8 @@ def print_row(cells: Sequence[str]) -> None:
     """Print a line of CSV that no spreadsheet takes for a formula."""
     import csv
 
-    safe = [one_line(cell) for cell in cells]
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(
-        f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t") else cell for cell in safe
-    )
+    csv.writer(line, lineterminator="").writerow(map(inert_cell, cells))
     print(line.getvalue(), flush=True)
 
 

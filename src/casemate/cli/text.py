@@ -16,6 +16,8 @@ _AT_START = re.compile(r"\A(\s*):(?=:[A-Za-z])")
 _ANYWHERE = re.compile(r"(?<=#)#(?=(?:vso|teamcity)?\[)")
 """What the runners of GitHub, Azure and TeamCity take out of a line of a job's output and obey: the
 first where it begins, even if it ends in another column, the others wherever they stand."""
+_FORMULA = re.compile(r"(\A|[;\t])(?=[=+\-@\t\uff1d\uff0b\uff0d\uff20])")
+"""Where one may begin; its signs count in their full width as well."""
 
 
 @cache
@@ -38,6 +40,14 @@ def one_line(text: str) -> str:
     if not _is_obeyed():
         return safe
     return _ANYWHERE.sub(r"\\x23", _AT_START.sub(r"\1\\x3a", safe))
+
+
+def inert_cell(text: str) -> str:
+    """Return `text` like `one_line` does, as a cell that no spreadsheet takes for a formula.
+
+    Where a comma is for decimals, cells are split at semicolons, whatever the file is called.
+    """
+    return _FORMULA.sub(r"\1'", one_line(text))
 
 
 def many_lines(text: str) -> str:

@@ -18,7 +18,6 @@ import pytest
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import bill as module
 from casemate.cli.commands.bill import (
-    _inert,
     _month,
     _sums,
     _write,
@@ -30,6 +29,7 @@ from casemate.cli.commands.bill import (
 from casemate.cli.commands.budget import _amount
 from casemate.cli.errors import DeniedError, UsageError
 from casemate.cli.main import run as run_command
+from casemate.cli.text import inert_cell
 from casemate.metering import PriceListError, bill, shipped
 from casemate.metering.bill import moment_of
 from casemate.metering.prices import MAX_BYTES
@@ -77,17 +77,23 @@ def test_who_may_not_see_the_nodes_prices_is_told_to_name_some(said: str, told: 
     assert told in str(caught.value) and caught.value.exit_code == 4
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\uff1d1", "\uff201"])
 def test_no_cell_is_a_formula(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Names of routes are what somebody wrote, and a spreadsheet reads the file."""
-    assert _inert(text) == f"'{text}"
+    assert inert_cell(text) == f"'{text}"
     _write(("a",), [{"a": text}, {"a": "1.5"}])
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
     assert rows == [["a"], [f"'{text}"], ["1.5"]]
 
 
 def test_no_cell_begins_with_what_ends_a_line() -> None:
-    assert [_inert(f"{end}=1") for end in "\r\n"] == ["\\x0d=1", "\\x0a=1"]
+    assert [inert_cell(f"{end}=1") for end in "\r\n"] == ["\\x0d=1", "\\x0a=1"]
+
+
+def test_no_cell_is_one_where_cells_end_at_semicolons() -> None:
+    """Spreadsheets split so where a comma is for decimals, and at tabs if somebody says so."""
+    assert inert_cell("/a;=1+1;b\t@x;-") == "/a;'=1+1;b\t'@x;'-"
+    assert inert_cell("a;b = c") == "a;b = c"
 
 
 def test_days_of_one_thing_are_one_line() -> None:

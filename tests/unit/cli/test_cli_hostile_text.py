@@ -172,5 +172,5 @@ def test_the_journal_is_printed_harmlessly(cli, home, monkeypatch, text) -> None
 
 
 def test_a_row_of_csv_is_no_formula_and_one_line(capsys) -> None:
-    print_row(("=1+1", "a,b", "\tx", "two\nlines", '"'))
-    assert capsys.readouterr().out == '\'=1+1,"a,b",\'\tx,two\\x0alines,""""\n'
+    print_row(("=1+1", "a,b", "\tx", "two\nlines", '"', "x;=1"))
+    assert capsys.readouterr().out == '\'=1+1,"a,b",\'\tx,two\\x0alines,"""",x;\'=1\n'

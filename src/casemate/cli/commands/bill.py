@@ -21,7 +21,7 @@ from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.resources import project_of_folder
 from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table
-from casemate.cli.text import one_line
+from casemate.cli.text import inert_cell
 from casemate.metering import (
     FOCUS_COLUMNS,
     Bill,
@@ -196,13 +196,7 @@ def _usage(
 def _write(columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> None:
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: _inert(text) for name, text in row.items()} for row in rows)
-
-
-def _inert(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula, and no terminal obeys."""
-    text = one_line(text)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    writer.writerows({name: inert_cell(text) for name, text in row.items()} for row in rows)
 
 
 def _csv_rows(found: Bill) -> Iterable[dict[str, str]]:
