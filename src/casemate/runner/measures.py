@@ -47,7 +47,10 @@ class Measures:
                 f"the unit of the metric {name} is {unit!r:.40}; expected up to {_MAX_UNIT} of "
                 "a-z, A-Z, 0-9 and _%/.-"
             )
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
         if not math.isfinite(number) or abs(number) > _LARGEST:
             raise ValueError(f"the metric {name} is {number}; expected a finite number")
         self._put(name, unit, number)

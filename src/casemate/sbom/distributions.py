@@ -63,6 +63,12 @@ def distributions(bundle: Path, manifest: BundleManifest) -> tuple[list[Distribu
         said += sum(len(str(text)) for text in metadata.get_all("Requires-Dist") or ())
         _require_most("say that they need", said, MAX_NEEDS_CHARS)
         found.append(_distribution(metadata, rows))
+    if len({each.package.name for each in found}) < len(found):
+        # Of two, readers of an SBOM know one: the other would be there and in no list.
+        raise SbomError(
+            "The bundle has the metadata of a package twice, expected once.",
+            next_step="Build it again with `casemate build`.",
+        )
     named = {(each.name, each.version) for each in manifest.packages}
     if {(each.package.name, each.package.version) for each in found} != named:
         raise SbomError("The packages in the bundle are not those that its manifest names.")

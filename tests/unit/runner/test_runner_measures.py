@@ -61,15 +61,17 @@ def test_a_unit_that_none_can_have_is_refused(unit: object) -> None:
         Measures().add("a", 1.0, unit)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e301, -1e301])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -float("inf"), 1e301, -1e301, 10**400, -(10**400)]
+)
 def test_a_number_that_is_not_finite_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="expected a finite number"):
         Measures().add("a", value, None)
 
 
-@pytest.mark.parametrize("value", ["x", None, object(), 10**400])
+@pytest.mark.parametrize("value", ["x", None, object()])
 def test_what_is_no_number_is_refused(value: object) -> None:
-    with pytest.raises((TypeError, ValueError, OverflowError)):
+    with pytest.raises((TypeError, ValueError)):
         Measures().add("a", value, None)  # type: ignore[arg-type]
 
 

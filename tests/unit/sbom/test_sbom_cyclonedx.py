@@ -66,6 +66,14 @@ def test_it_is_valid_by_the_official_schema(make_bundle, schema) -> None:
     assert not schema.is_valid(document)
 
 
+def test_a_package_that_is_there_twice_is_refused(make_bundle) -> None:
+    """Two components of one `bom-ref`: readers of an SBOM would know but one of them."""
+    for other in (dist("Foo", "1", files={"hidden.py": "1"}), dist("Foo", "2")):
+        root, manifest = make_bundle(dist("foo", "1"), other)
+        with pytest.raises(SbomError, match="twice"):
+            sbom(root, manifest)
+
+
 def test_components_and_what_they_need(make_bundle) -> None:
     root, manifest = make_bundle(FLASK, CLICK, JINJA, BABEL, *REST)
     verify(root)
