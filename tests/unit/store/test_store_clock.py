@@ -18,6 +18,7 @@ from casemate.operations.accounts import (
     ReadUsers,
     RevokeSessions,
     RevokeTokens,
+    UseOnce,
 )
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import ListFunctions
@@ -28,6 +29,7 @@ from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.sqlite.accounts import add_token, tokens
 from casemate.store.sqlite.schema import migrate
 from casemate.store.sqlite.upkeep import StoreDuties
+from casemate.store.sqlite.used_once import use
 from support.proved_store import proved
 from support.set_time import Clock
 
@@ -74,6 +76,30 @@ def test_a_node_whose_clock_is_off_notes_the_servers_times(
     found = asyncio.run(run())
     assert len(found) == 9
     assert [at for at in found if abs(at - true()) > OFF / 2] == []
+
+
+def test_what_works_once_does_so_though_the_clock_was_ahead_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An ID token was taken twice: what said that it was used was over in between."""
+    clock = Clock()
+    monkeypatch.setattr(set_clock, "time", clock)
+    for module in ("upkeep", "used_once"):
+        monkeypatch.setattr(f"casemate.store.sqlite.{module}.now_of", lambda _: clock.now)
+    connection = memory()
+    migrate(connection)
+    duties = StoreDuties()
+    nonce, other = (UseOnce(kind="nonce", name=name, seconds=600.0) for name in "ab")
+    assert use(connection, nonce)
+    clock.step(86_400.0)
+    duties.upkeep(connection)
+    assert use(connection, other)
+    clock.step(-86_400.0)
+    assert not use(connection, nonce)
+    clock.pass_(601.0)
+    duties.upkeep(connection)
+    assert use(connection, nonce), "forgotten once its own time is over"
+    connection.close()
 
 
 def test_tokens_are_not_forgotten_by_a_clock_that_is_set_right_again(

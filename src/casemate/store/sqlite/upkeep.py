@@ -1,4 +1,4 @@
-"""What the store's writer does beside changes: ended tokens are forgotten in batches."""
+"""What the store's writer does beside changes: it forgets ended tokens, and what was used once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from casemate.sqlite.duties import Duties
 from casemate.sqlite.engine import Connection
 from casemate.store.sqlite.accounts import prune_tokens
 from casemate.store.sqlite.clock import now_of
+from casemate.store.sqlite.used_once import forget_used
 
 _LOG = logging.getLogger(__name__)
 PRUNE_SECONDS = 60.0
@@ -30,6 +31,7 @@ class StoreDuties(Duties[Connection]):
     def upkeep(self, work: Connection) -> bool:
         """Delete a batch of tokens that ended long ago; return True if there may be more."""
         now = min(now_of(work), self._clock.now())
+        forget_used(work, now=now)
         return prune_tokens(work, now=now, batch=_PRUNE_BATCH) >= _PRUNE_BATCH
 
     def upkeep_failed(self, error: CasemateError) -> None:

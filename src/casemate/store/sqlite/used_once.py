@@ -18,9 +18,7 @@ performs = DirectPerformers()
 
 @performs(UseOnce)
 def use(connection: engine.Connection, operation: UseOnce) -> bool:
-    """Remember that it was used; False if it was before."""
-    now = now_of(connection)
-    connection.execute("DELETE FROM used_once WHERE until <= ?", (now,))
+    """Remember that it was used; False if it was before, and is remembered."""
     key = (operation.kind, operation.name)
     if connection.execute("SELECT 1 FROM used_once WHERE kind = ? AND name = ?", key).fetchone():
         return False
@@ -33,5 +31,15 @@ def use(connection: engine.Connection, operation: UseOnce) -> bool:
             "the most.",
             next_step="Try again in some minutes.",
         )
-    connection.execute("INSERT INTO used_once VALUES (?, ?, ?)", (*key, now + operation.seconds))
+    connection.execute(
+        "INSERT INTO used_once VALUES (?, ?, ?)", (*key, now_of(connection) + operation.seconds)
+    )
     return True
+
+
+def forget_used(connection: engine.Connection, *, now: float) -> None:
+    """Forget what would not work any more, by a time that no clock which is set has moved.
+
+    By the clock itself, what was forgotten while it was ahead works again once that is right.
+    """
+    connection.execute("DELETE FROM used_once WHERE until <= ?", (now,))
