@@ -152,8 +152,9 @@ def signatures(
     happened: Callable[[Fact], None] = lambda _fact: None,
     there_since: Callable[[str], float | None] = lambda _principal: 0.0,
     clock: Callable[[], float] = time.time,
+    deleting: Callable[[], float] | None = None,
 ) -> Signatures:
     """Return what judges signatures, on a store in memory; everybody is there."""
     kept = store or SqlAttestations()
     keys = BuilderKeys(kept, happened, there_since, clock)
-    return Signatures(kept, keys, happened, clock)
+    return Signatures(kept, keys, happened, clock, deleting)

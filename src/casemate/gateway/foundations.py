@@ -99,7 +99,7 @@ class Foundations:
             deleting=self.deleting.now,
         )
         keys = BuilderKeys(store, facts.happened, accounts.there_since)
-        self.signatures = Signatures(store, keys, facts.happened)
+        self.signatures = Signatures(store, keys, facts.happened, deleting=self.deleting.now)
         self.catalogue, self.uses = Catalogue(), UseCounter(store)
         self.redactor = Redactor(self.records, vault, facts)
         self.registry = counting(facts, self.catalogue)

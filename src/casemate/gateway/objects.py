@@ -107,7 +107,7 @@ class Gateway:
         """Build what owners do with the node, and what they are told of it."""
         base = self.base
         place = place_of_node(base.folders.data)
-        gate = Gate(place, base.store, base.facts.happened)
+        gate = Gate(place, base.store, base.facts.happened, deleting=base.deleting.now)
         self._rights = rights_of(base.store, base.accounts, base.policy, base.restrictions)
         self.control = NodeControl(
             config=base.config,

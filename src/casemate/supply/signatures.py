@@ -90,12 +90,17 @@ class Signatures:
         keys: BuilderKeys,
         happened: Callable[[Fact], None],
         clock: Callable[[], float] = time.time,
+        deleting: Callable[[], float] | None = None,
     ) -> None:
-        """Keep what is brought in `store`."""
+        """Keep what is brought in `store`, and forget by `deleting`, without it by `clock`.
+
+        What is forgotten while the clock is ahead could be deployed again once that is right.
+        """
         self._store = store
         self.keys = keys
         self._happened = happened
         self._clock = clock
+        self._deleting = deleting or clock
         self._rules: dict[str, SigningRule] = {}
         self._held: dict[str, int] = {}
         """Bundles that were found vouched for, and at which revision of the keys."""
@@ -184,7 +189,9 @@ class Signatures:
                 signing=signing,
             )
             await self._store.change(
-                KeepAttestations(attestations=(kept,), forget_before=now - KEPT_SECONDS)
+                KeepAttestations(
+                    attestations=(kept,), forget_before=self._deleting() - KEPT_SECONDS
+                )
             )
         return kept
 

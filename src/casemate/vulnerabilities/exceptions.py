@@ -33,11 +33,16 @@ class Exceptions:
         store: Store,
         happened: Callable[[Fact], None],
         clock: Callable[[], float] = time.time,
+        deleting: Callable[[], float] | None = None,
     ) -> None:
-        """Keep them in `store`; nothing is known before `load`."""
+        """Keep them in `store`; nothing is known before `load`.
+
+        What is old is forgotten by `deleting`, without it by `clock`.
+        """
         self._parts = Parts(store, "advisory exceptions", AdvisoryException, lambda each: each.id)
         self._happened = happened
         self._clock = clock
+        self._deleting = deleting or clock
         self._changing = asyncio.Lock()
         self._indexed: _Indexed | None = None
         self.revision = 0
@@ -100,7 +105,7 @@ class Exceptions:
         )
         async with self._changing:
             require_still()
-            await self._forget_old(now)
+            await self._forget_old(self._deleting())
             if len(self._parts.held) >= MAX_EXCEPTIONS:
                 raise QuotaError(
                     f"There are {MAX_EXCEPTIONS} exceptions already, which is the most.",

@@ -70,10 +70,14 @@ class Gate:
         store: Store,
         happened: Callable[[Fact], None],
         clock: Callable[[], float] = time.time,
+        deleting: Callable[[], float] | None = None,
     ) -> None:
-        """Judge by the advisories in `place`; nothing is known before `load`."""
+        """Judge by the advisories in `place`; nothing is known before `load`.
+
+        Exceptions that ended long ago are forgotten by `deleting`, without it by `clock`.
+        """
         self.place = place
-        self.exceptions = Exceptions(store, happened, clock)
+        self.exceptions = Exceptions(store, happened, clock, deleting)
         self.inventory = Inventory(store)
         self.licences = Licences(store)
         self._value = KeptValue(store, _SETTINGS)

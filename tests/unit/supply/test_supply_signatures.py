@@ -148,6 +148,24 @@ def test_a_signature_is_for_one_deploy(on_node: OnNode) -> None:
     on_node(scene)
 
 
+def test_a_signature_is_for_one_deploy_though_the_clock_was_ahead(on_node: OnNode) -> None:
+    """Whoever brought anything meanwhile had what was used forgotten, and it was new again."""
+
+    async def scene(node: Node) -> None:
+        key = await node.enrol(ADA)
+        sent = await node.bring(ADA, key)
+        await node.deploy(ADA)
+        for table in ("alias_state", "alias_target", "version"):
+            node.store.connection.execute(f"DELETE FROM {table}")
+        node.ahead = signatures.KEPT_SECONDS + 60
+        await node.bring(ADA, key, manifest(function="g"))
+        node.ahead = 0.0
+        with pytest.raises(ConflictError, match="brought before"):
+            await node.send(ADA, manifest(), sent)
+
+    on_node(scene)
+
+
 def test_the_same_signature_twice_at_once_makes_one_version(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.bring(ADA, await node.enrol(ADA))

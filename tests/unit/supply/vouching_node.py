@@ -36,12 +36,18 @@ class Node:
         self.told: list[Fact] = []
         self.since: dict[str, float] = dict.fromkeys((ADA[0], BOB[0], CI[0]), 0.0)
         self.now = NOW
+        self.ahead = 0.0
+        """By how many seconds its clock is ahead."""
         self.open()
 
     def open(self) -> None:
         """Begin anew on what is stored."""
         self.signatures = made_signatures(
-            self.store, self.told.append, self.since.get, lambda: self.now
+            self.store,
+            self.told.append,
+            self.since.get,
+            lambda: self.now + self.ahead,
+            lambda: self.now,
         )
         self.keys = self.signatures.keys
 
@@ -60,7 +66,7 @@ class Node:
         **changes: Any,
     ) -> dict[str, Any]:
         what = what or manifest()
-        sent = attestation(what, SBOM, key=key, **{"at": self.now, **changes})
+        sent = attestation(what, SBOM, key=key, **{"at": self.now + self.ahead, **changes})
         await self.send(by, what, sent, sigstore)
         return sent
 

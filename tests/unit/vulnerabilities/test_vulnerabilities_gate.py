@@ -199,6 +199,17 @@ def test_an_exception_of_a_clock_that_was_ahead_is_none_once_it_is_right(on: Pla
     on(scene)
 
 
+def test_what_was_accepted_stays_on_record_though_the_clock_was_ahead(on: Play) -> None:
+    async def scene(world: World) -> None:
+        first = await world.gate.exceptions.add(excepted(), ADA)
+        world.ahead = exceptions_module.KEPT_SECONDS + 2 * DAY
+        await world.gate.exceptions.add(excepted("GHSA-2"), ADA)
+        world.ahead = 0.0
+        assert first in world.gate.exceptions.all()
+
+    on(scene)
+
+
 def test_exceptions_and_rules_outlive_the_node(on: Play, tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         import_records(world.place, rated("medium", name="left"))

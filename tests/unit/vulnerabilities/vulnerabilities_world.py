@@ -61,7 +61,7 @@ class World:
         self.told: list[Fact] = []
         self.ahead = 0.0
         """By how many seconds the clock is ahead."""
-        self.gate = Gate(self.place, self.store, self.told.append, self.clock)
+        self.gate = Gate(self.place, self.store, self.told.append, self.clock, time.time)
         self.lives: list[Live] = []
         self.bundles: dict[str, BundleManifest] = {}
         self.opened: list[str] = []
