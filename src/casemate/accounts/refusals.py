@@ -39,7 +39,7 @@ class Refusals:
         if found is None:
             self._open[key] = (now, 0)
             self._record(key, now, 1)
-        elif now - found[0] >= PERIOD:
+        elif self._is_over(found[0], now):
             self._open[key] = (now, 0)
             self._record(key, found[0], found[1] + 1)
         else:
@@ -49,10 +49,15 @@ class Refusals:
         """Record what was counted in periods that are over; to be called now and then."""
         now = self._clock()
         for key, (since, count) in list(self._open.items()):
-            if now - since >= PERIOD:
+            if self._is_over(since, now):
                 del self._open[key]
                 if count:
                     self._record(key, since, count)
+
+    @staticmethod
+    def _is_over(since: float, now: float) -> bool:
+        """Tell whether a period is; so is one that began by a clock that was ahead."""
+        return not 0 <= now - since < PERIOD
 
     def _record(self, key: tuple[str, str], at: float, count: int) -> None:
         principal, action, reason = key[1].split("\n")

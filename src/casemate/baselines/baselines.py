@@ -374,6 +374,8 @@ class Baselines:
         learned, settings, now = found.learned, found.settings, self._clock()
         if learned.locked or not learned.calls:
             return
+        # What begins by a clock that is ahead would be learned for as long as that was.
+        learned.since = min(learned.since, now)
         if learned.calls >= settings.calls or now - learned.since >= settings.learn:
             learned.lock(now, "node")
 

@@ -223,11 +223,12 @@ class Waiting:
         found = self.told.get(key)
         if found is None:
             if len(self.told) >= MAX_TOLD:
-                self.told = {k: f for k, f in self.told.items() if now - f[0] < TOLD_SECONDS}
+                self.told = {k: f for k, f in self.told.items() if 0 <= now - f[0] < TOLD_SECONDS}
             if len(self.told) >= MAX_TOLD:
                 key = aspect, OTHERS, refused
                 found = self.told.get(key)
-        if found is not None and now - found[0] < TOLD_SECONDS:
+        # By a clock that was ahead nothing was told lately.
+        if found is not None and 0 <= now - found[0] < TOLD_SECONDS:
             found[1] += 1
             return 0
         count = 1 if found is None else found[1] + 1

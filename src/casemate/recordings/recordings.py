@@ -236,7 +236,7 @@ class Recordings:
                 index = Index(self.is_held)
                 await self._read_into(index, names)
                 self._index = index
-            elif self._unread and self._clock() >= self._again_at:
+            elif self._unread and not 0 < self._again_at - self._clock() <= _AGAIN_SECONDS:
                 await self._read_into(self._index, sorted(self._unread))
             return self._index
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
@@ -33,7 +34,7 @@ class EvidenceKeeper:
     """One per gateway. Belongs to its event loop."""
 
     def __init__(
-        self, store: Store, owners: Owners, clock: Callable[[], float] = time.time
+        self, store: Store, owners: Owners, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Keep what is seen in `store`; `owners` tells whose files are."""
         self._store = store
@@ -49,7 +50,7 @@ class EvidenceKeeper:
     def note(self, version: Version, files: Iterable[str], late: bool) -> None:
         """Note files that were loaded. Does not wait."""
         now = self._clock()
-        if late and now < self._due.get(version.digest, 0.0):
+        if late and now < self._due.get(version.digest, -math.inf):
             return
         found = frozenset(files)
         key, seen = (version.digest, late), hash(found)

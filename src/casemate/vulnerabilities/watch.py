@@ -143,21 +143,22 @@ class Watch:
         self._wake.set()
 
     async def _repeat(self) -> None:
-        due, ends = 0.0, math.inf
+        due, ends = -math.inf, math.inf  # by the clock that nobody sets, and by the host's
         while not self._ending:
             try:
                 stamp = await asyncio.to_thread(self._gate.stamp)
-                now = time.time()
-                ended, ends = now >= ends, self._gate.exceptions.next_end() or math.inf
-                if now >= due or stamp != self._stamp:
+                again = time.monotonic() >= due
+                ended = time.time() >= ends
+                ends = self._gate.exceptions.next_end() or math.inf
+                if again or stamp != self._stamp:
                     await self._gate.note_time()
-                if now >= due:
+                if again:
                     self._judged.clear()
                 changed = self._changed or bool(self._uncontained) or stamp != self._stamp
-                if now >= due or ended or changed:
+                if again or ended or changed:
                     await self.look()
-                if now >= due:
-                    due = now + EVERY_SECONDS
+                if again:
+                    due = time.monotonic() + EVERY_SECONDS
             except Exception:  # noqa: BLE001 - logged; it is looked again soon
                 _log.exception("live versions could not be judged")
             with suppress(TimeoutError):

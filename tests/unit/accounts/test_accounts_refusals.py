@@ -37,6 +37,21 @@ def test_what_comes_after_the_period_counts_what_was_before() -> None:
     assert sum(r.count for r in records) == 4
 
 
+def test_what_was_refused_while_the_clock_was_ahead_hides_nothing_that_follows() -> None:
+    """Whoever was refused then could go on trying unseen for as long as it had been ahead."""
+    clock, records = Clock(), list[Denial]()
+    refusals = Refusals(records.append, clock)
+    now, clock.now = clock.now, clock.now + 86_400.0
+    note(refusals)
+    clock.now = now
+    note(refusals)
+    note(refusals)
+    assert [r.count for r in records] == [1, 1]
+    clock.now += PERIOD
+    refusals.flush()
+    assert sum(r.count for r in records) == 3
+
+
 def test_many_addresses_are_bounded() -> None:
     clock, records = Clock(), list[Denial]()
     refusals = Refusals(records.append, clock)

@@ -108,6 +108,13 @@ def test_a_deviation_is_told_once_an_hour_with_its_count() -> None:
     assert waiting.tells(Aspect.HOST, "a", TOLD_SECONDS + 1) == 10
 
 
+def test_a_deviation_is_told_though_the_clock_was_ahead_when_it_was_last() -> None:
+    waiting = Waiting()
+    assert waiting.tells(Aspect.HOST, "a", 1e9) == 1
+    assert waiting.tells(Aspect.HOST, "a", 10.0) == 1
+    assert waiting.tells(Aspect.HOST, "a", 11.0) == 0
+
+
 def test_a_flood_of_deviations_is_bounded_and_counted() -> None:
     waiting = Waiting()
     told = [waiting.tells(Aspect.HOST, f"{number}", 1.0) for number in range(10_000)]

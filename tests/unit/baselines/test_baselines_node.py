@@ -265,6 +265,16 @@ def test_it_locks_after_some_time_if_anything_was_learned(node: Node) -> None:
     assert node.baselines.shown("shop", "f").state is BaselineState.LOCKED
 
 
+def test_it_locks_in_time_though_it_began_by_a_clock_that_was_ahead(node: Node) -> None:
+    now, node.clock.now = node.clock.now, node.clock.now + 10 * 365 * 86_400.0
+    node.happen()
+    node.clock.now = now
+    node.happen()
+    node.clock.now += 7200.0
+    node.happen()
+    assert node.baselines.shown("shop", "f").state is BaselineState.LOCKED
+
+
 def test_it_outlives_a_restart(node: Node) -> None:
     before = node.learned().baselines.shown("shop", "f")
     node.start()

@@ -18,6 +18,7 @@ from casemate.operations.quarantine import QuarantineFunction
 from casemate.vulnerabilities import Advisories, Packages
 from casemate.vulnerabilities import watch as watch_module
 from support.advisories import import_records, record
+from support.set_time import Clock
 from support.waiting import until
 
 HIGH = {"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"}]}
@@ -320,5 +321,23 @@ def test_a_quarantine_that_failed_is_tried_again(on: Play, monkeypatch: pytest.M
         await world.watch.close()
         assert asked == ["f", "f", "f"] and len(world.quarantined) == 1
         assert len(world.of(HoleFound)) == 1
+
+    on(scene)
+
+
+def test_all_is_judged_again_though_the_clock_was_ahead_when_it_was_last(
+    on: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(world: World) -> None:
+        monkeypatch.setattr(watch_module, "LOOK_SECONDS", 0.02)
+        monkeypatch.setattr(watch_module, "EVERY_SECONDS", 0.1)
+        clock = Clock()
+        monkeypatch.setattr(watch_module, "time", clock)
+        clock.step(86_400.0)
+        await world.watch.start()
+        await until(lambda: world.watch.judged_at)
+        clock.step(-86_400.0)
+        await until(lambda: world.watch.judged_at == clock.now)
+        await world.watch.close()
 
     on(scene)
