@@ -12,6 +12,7 @@ from casemate.access_reviews.holders import Holder
 from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.model.errors import QuotaError
 from casemate.operations.access import AccessReview
+from casemate.set_clock import OFF_SECONDS
 from casemate.store.errors import StoreError
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
@@ -93,11 +94,18 @@ class Reviews:
         return found.review if found is not None and found.review.at >= holder.since else None
 
     def due(self, holder: Holder) -> float:
-        """Return when the next review of one is due. One of other rights does not count."""
+        """Return when the next review of one is due. One of other rights does not count.
+
+        Nor does one of a clock that was ahead: it would hold for as much longer. One whose rights
+        are of such a clock, and not reviewed since, is due now.
+        """
+        now = self._clock()
+        latest = now + OFF_SECONDS
+        since = holder.since if holder.since <= latest else 0.0
         kept = self._parts.held.get(holder.id)
-        holds = kept is not None and kept.review.at >= holder.since
+        holds = kept is not None and since <= kept.review.at <= latest
         if kept is None or not holds or kept.rights != holder.fingerprint:
-            return holder.since + self._settings.days * DAY
+            return since + self._settings.days * DAY if since == holder.since else now
         return kept.review.at + self._settings.days * DAY
 
     async def keep(self, holder: Holder, *, by: str, reason: str, own: bool) -> AccessReview:

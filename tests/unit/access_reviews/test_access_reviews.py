@@ -56,6 +56,25 @@ def test_a_review_is_of_the_rights_that_were_looked_at_and_of_who_had_them() -> 
     asyncio.run(run())
 
 
+def test_a_review_by_a_clock_that_was_ahead_is_none_once_it_is_right() -> None:
+    """It held for ten years more, and nobody looked."""
+
+    async def run() -> None:
+        now = [NOW + 3650 * DAY]
+        kept = kept_in(KeptValues(), lambda: now[0])
+        await kept.load()
+        made_ahead = holder("bob", since=now[0])
+        for one in (holder(), made_ahead):
+            await kept.keep(one, by="user:eve", reason="x", own=False)
+        now[0] = NOW
+        assert kept.due(holder()) == NOW + 80 * DAY
+        assert kept.due(made_ahead) == NOW
+        await kept.keep(made_ahead, by="user:eve", reason="x", own=False)
+        assert kept.due(made_ahead) == NOW + 90 * DAY
+
+    asyncio.run(run())
+
+
 def test_rights_of_a_function_are_its_grants() -> None:
     def function(*grants: Grant, **more: Any) -> Holder:
         version = Version(
