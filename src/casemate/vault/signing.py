@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from casemate.decoding import DECODING_ERRORS
+from casemate.set_clock import left_of
 from casemate.vault.errors import DecryptionError, VaultDamagedError, VaultInputError
 from casemate.vault.open_state import OpenState
 from casemate.vault.protocol import MAX_CLAIMS_BYTES
@@ -152,4 +153,5 @@ class SigningKeys:
 
 
 def _is_published(record: SigningRecord, now: float) -> bool:
-    return record.retired_at is None or now - record.retired_at < OVERLAP_SECONDS
+    retired = record.retired_at
+    return retired is None or left_of(retired, retired + OVERLAP_SECONDS, now) > 0.0

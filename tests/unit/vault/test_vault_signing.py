@@ -69,6 +69,15 @@ def test_rotation_overlaps_by_a_day(engine, monkeypatch) -> None:
     assert len(engine.public_keys()["keys"]) == 2
 
 
+def test_a_key_that_a_clock_ahead_has_retired_is_published_no_longer(engine, monkeypatch) -> None:
+    """It was for as long as the clock had been ahead, and whoever had stolen it signed."""
+    ahead = time.time() + 10 * 365 * 86_400.0
+    with monkeypatch.context() as patched:
+        patched.setattr(signing.time, "time", lambda: ahead)
+        kid = engine.rotate_signing_key()
+    assert [key["kid"] for key in engine.public_keys()["keys"]] == [kid]
+
+
 @pytest.mark.parametrize(
     "data",
     [
