@@ -11,6 +11,7 @@ from casemate.model.level import Level
 from casemate.node_audit.functions import day_of
 from casemate.node_audit.rule import DAY, Risk, Rule, Seen, days
 from casemate.node_audit.state import NodeState, Outlet, ReviewState
+from casemate.set_clock import OFF_SECONDS
 
 BACKUP_DAYS = 7
 NO_BACKUP_DAYS = 30
@@ -23,10 +24,12 @@ def _backup(state: NodeState) -> Iterator[Seen]:
     at = state.backup_at
     if state.nodes is not None:
         return  # of a database and a bucket that nodes share: not seen from here
-    if at is None or state.now - at <= BACKUP_DAYS * DAY:
+    if at is None or -OFF_SECONDS <= state.now - at <= BACKUP_DAYS * DAY:
         return
     age = state.now - at
     seen = "No backup was ever fetched completely." if at == 0 else f"The last is {days(age)} old."
+    if age < 0:
+        seen = "How old the last is nobody knows: the clock was ahead when it was fetched."
     grave = at > 0 and age > NO_BACKUP_DAYS * DAY
     yield Seen(
         subject="backup",
@@ -38,10 +41,11 @@ def _backup(state: NodeState) -> Iterator[Seen]:
 
 def _check(state: NodeState) -> Iterator[Seen]:
     at = state.checked_at
-    if at is not None and at > 0 and state.now - at > CHECK_DAYS * DAY:
+    if at is not None and at > 0 and not -OFF_SECONDS <= state.now - at <= CHECK_DAYS * DAY:
+        ago = f"{days(state.now - at)} ago" if at < state.now else "by a clock that was ahead"
         yield Seen(
             subject="check",
-            seen=f"All stored data was last checked {days(state.now - at)} ago.",
+            seen=f"All stored data was last checked {ago}.",
             command="casemate check",
         )
 

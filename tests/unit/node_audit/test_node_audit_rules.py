@@ -408,7 +408,9 @@ CASES = [
     Case("NODE-060", {"backup_at": 0.0}, Level.MEDIUM, "backup"),
     Case("NODE-060", {"backup_at": NOW - 8 * DAY}, Level.MEDIUM, "backup"),
     Case("NODE-060", {"backup_at": NOW - 31 * DAY}, Level.HIGH, "backup"),
+    Case("NODE-060", {"backup_at": NOW + DAY}, Level.MEDIUM, "backup"),
     Case("NODE-061", {"checked_at": NOW - 31 * DAY}, Level.LOW, "check"),
+    Case("NODE-061", {"checked_at": NOW + DAY}, Level.LOW, "check"),
     Case("NODE-062", {"places": ()}, Level.MEDIUM, "checkpoints"),
     Case("NODE-062", {"places": (Outlet(name="s3", problem="refused"),)}, Level.HIGH, "place:s3"),
     Case(
