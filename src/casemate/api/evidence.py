@@ -92,6 +92,7 @@ async def _hold(wanted: HoldIncident, call: Call) -> HoldView:
         incident.id if before is None else before.incident,
         [f"{one.project}/{one.name}" for one in incident.functions],
         incident.opened_at,
+        incident.last_at,
         wanted.days,
         reason=wanted.reason,
         by=call.actor.principal,

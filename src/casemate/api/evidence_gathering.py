@@ -80,7 +80,9 @@ async def gathered(
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Return what there is, bounded in bytes and number. Raises CasemateError."""
     found = _Gathering()
-    since, until = incident.opened_at - BEFORE_SECONDS, time.time()
+    now = time.time()
+    # What was found by a clock that was ahead is of times to come.
+    since, until = min(incident.opened_at, now) - BEFORE_SECONDS, max(incident.last_at, now)
     found.put("incident.json", _json(incident))
     runs = [run for run in service.playbooks.runs if incident.is_called(run.incident)]
     found.put("playbooks.json", _json(runs))
@@ -96,7 +98,7 @@ async def gathered(
     manifest = Manifest(
         format=FORMAT,
         incident=incident.id,
-        made_at=until,
+        made_at=now,
         by=by,
         version=__version__,
         left_out=found.told(),

@@ -113,6 +113,7 @@ class Holds:
         incident: str,
         functions: Sequence[str],
         opened_at: float,
+        last_at: float,
         days: int,
         *,
         reason: str,
@@ -121,6 +122,7 @@ class Holds:
     ) -> HoldView:
         """Have what is there under hold for so many days, or renew that.
 
+        Also what is of times to come: the clock was ahead when something was found last.
         What is under it stays what it was when it is renewed. Raises ConflictError, CasemateError.
         """
         async with self._turn:
@@ -142,8 +144,8 @@ class Holds:
             made = before or HoldView(
                 incident=incident,
                 functions=tuple(functions)[:MAX_FUNCTIONS],
-                since=opened_at - BEFORE_SECONDS,
-                until=self._clock(),
+                since=min(opened_at, self._clock()) - BEFORE_SECONDS,
+                until=max(last_at, self._clock()),
                 expires_at=now,
                 reason=reason,
                 by=by,

@@ -44,12 +44,16 @@ class Node:
     async def list(self, _project: Any, _function: Any) -> Any:
         return self.recorded
 
-    def said(self, id: str = "inc_1", days: int = 10, *functions: str) -> Any:
+    def said(
+        self, id: str = "inc_1", days: int = 10, *functions: str, opened_at: float | None = None
+    ) -> Any:
+        opened_at = self.now - 50.0 if opened_at is None else opened_at
         return asyncio.run(
             self.holds.hold(
                 id,
                 functions or ("shop/pay",),
-                self.now - 50.0,
+                opened_at,
+                opened_at + 10.0,
                 days,
                 reason="r",
                 by="user:ada",
@@ -109,6 +113,15 @@ def test_a_clock_that_is_ahead_for_a_moment_ends_none() -> None:
     assert {one.incident for one in node.holds.all()} == {"inc_1", "inc_2"}
 
 
+def test_what_was_found_by_a_clock_that_was_ahead_is_under_it() -> None:
+    """It was of times to come, and nothing at all was kept."""
+    node = Node()
+    found_at = node.now + 365 * DAY
+    made = node.said(opened_at=found_at)
+    assert made.since < node.now and made.until == found_at + 10.0
+    assert node.holds.covers(recording(found_at)) and node.holds.covers(recording(node.now - 1.0))
+
+
 def test_recordings_under_it_outlive_their_time_and_number() -> None:
     node = Node()
     node.recorded = tuple(recording(node.now - n) for n in range(3))
@@ -151,7 +164,7 @@ def test_what_is_about_no_function_or_cannot_be_kept_is_told() -> None:
     node = Node()
     with pytest.raises(ConflictError, match="no function"):
         asyncio.run(
-            node.holds.hold("inc_1", (), 1.0, 1, reason="r", by="b", recordings=node)  # type: ignore[arg-type]
+            node.holds.hold("inc_1", (), 1.0, 1.0, 1, reason="r", by="b", recordings=node)  # type: ignore[arg-type]
         )
     node.fails = True
     with pytest.raises(UnavailableError):
