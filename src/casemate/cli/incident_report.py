@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from casemate.cli.client import NodeClient
 from casemate.cli.incident_cost import costs, explained
@@ -39,11 +40,13 @@ class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def gathered(client: NodeClient, incident: Incident) -> IncidentFacts:
     """Return what the node has on record of an incident. Raises CasemateError."""
+    # Of one that opened while a clock was ahead, all that was done since would be from before it.
+    counted = replace(incident, opened_at=min(incident.opened_at, time.time()))
     reached: list[Reach] = []
     quarantined: list[str] = []
     for each in incident.functions[:MAX_FUNCTIONS]:
         name = FunctionName(each.project, each.name)
-        found = reach(client, name, incident.opened_at)
+        found = reach(client, name, counted.opened_at)
         reached += found.parts
         if found.quarantined:
             quarantined.append(str(name))
@@ -54,7 +57,7 @@ def gathered(client: NodeClient, incident: Incident) -> IncidentFacts:
         node=client.url,
         made_at=time.time(),
         reached=tuple(reached),
-        costs=costs(client, incident, incident.functions[:MAX_FUNCTIONS]),
+        costs=costs(client, counted, incident.functions[:MAX_FUNCTIONS]),
         quarantined=tuple(quarantined),
         duties=tuple(_duties(incident, quarantined, reached)),
     )

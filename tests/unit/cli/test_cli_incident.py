@@ -124,6 +124,15 @@ def test_it_tells_what_was_reached_and_what_not() -> None:
         assert "sql-injection" in text and "T1190" in text
 
 
+def test_what_was_reached_since_is_told_though_it_opened_by_a_clock_that_was_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("casemate.cli.incident_report.time.time", lambda: AT)
+    ahead = AT + 10 * 365 * 86_400.0
+    for text in report(Node(), opened_at=ahead, last_at=ahead):
+        assert "secret stripe read (7 in all)" in text
+
+
 def test_only_what_is_about_functions_is_to_be_contained() -> None:
     """Before: the command that was proposed is refused for an incident about no function."""
     assert all("casemate incident contain" in text for text in report(Node()))
