@@ -99,7 +99,7 @@ def hash_of(text: str) -> int:
 
 def _releases(chance: random.Random, day: float, app: App) -> Iterator[Happening]:
     """A build service deploys after merges; a person does so now and then, and rolls back."""
-    many = app.name == "platform"
+    many, owner = app.name == "platform", f"user:{app.people[0]}"
     for _ in range(chance.choice((0, 1, 1, 2, 3))):
         at = day + chance.uniform(9, 18) * 3600
         by, address = f"token:deploy-{app.name}", chance.choice(_RUNNERS)
@@ -108,7 +108,8 @@ def _releases(chance: random.Random, day: float, app: App) -> Iterator[Happening
             app.versions[function] += 1
             deployed = {**app.at(function), "by": by, "remote_address": address, "digest": "d"}
             yield at, "VersionDeployed", deployed
-            performed = {"by": by, "remote_address": address, "project": app.name}
+            performed = {"by": by, "account": owner, "remote_address": address}
+            performed |= {"project": app.name}
             performed |= {"operation": "deployFunctions", "effect": "change"}
             performed |= {"action": "function:deploy"}
             yield at, "OperationPerformed", {**performed, "function": function}
@@ -147,7 +148,7 @@ def _upkeep(chance: random.Random, day: float, app: App) -> Iterator[Happening]:
     owner, at = f"user:{app.people[0]}", day + chance.uniform(9, 17) * 3600
 
     def performed(operation: str, action: str, effect: str = "change", **rest: str) -> Happening:
-        fields = {"by": owner, "remote_address": OFFICE, "project": app.name}
+        fields = {"by": owner, "account": owner, "remote_address": OFFICE, "project": app.name}
         fields |= {"operation": operation, "effect": effect, "action": action, **rest}
         return at, "OperationPerformed", fields
 

@@ -44,7 +44,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     )),
     "data": (administering.data, (
         "objects-replaced-by-hand", "objects-deleted-by-hand", "queue-emptied", "table-dropped",
-        "bucket-dropped", "items-deleted-by-hand",
+        "bucket-dropped", "items-deleted-by-hand", "items-replaced-by-hand",
     )),
     "secrets": (administering.secrets, (
         "secrets-set-fast", "secrets-collected", "secrets-deleted", "secret-then-egress",

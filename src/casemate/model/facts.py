@@ -67,6 +67,9 @@ class OperationPerformed(Fact, frozen=True, kw_only=True):
     """Of making a token: whether nobody else of the node may make one."""
     empty: bool = False
     """Of dropping a bucket, a table or a queue: whether nothing was in it."""
+    account: str = ""
+    """Who answers for it: of a token whoever made it, else `by`. Rules count by this one: by each
+    token alone, who makes tokens has the threshold once for each."""
 
 
 class SignedIn(Fact, frozen=True, kw_only=True):

@@ -63,6 +63,8 @@ def data(actors: Actors) -> None:
     for number in range(205):
         path = f"PUT /buckets/{{p}}/scratch/object?key=k{number % 55}"
         actors.owner(path, {"n": number})
+        item = {"id": f"k{number % 55}", "n": number}
+        actors.owner("POST /tables/{p}/scratch/put", {"value": item})
     for number in range(55):
         actors.owner(f"DELETE /buckets/{{p}}/scratch/object?key=k{number}")
         actors.owner("POST /tables/{p}/scratch/delete", {"key": f"k{number}"})
