@@ -8,8 +8,10 @@ REFUSED what cannot be done in the first place. Nothing of any is found by a cal
 from __future__ import annotations
 
 from support.carried_libraries import LIBRARIES, OF_C
+from support.carried_more import MORE, MORE_IMPORTS
 
-IMPORTS = """
+IMPORTS = (
+    """
 import abc, array, calendar, collections, collections.abc, concurrent.futures.thread, copyreg, csv
 import email.charset, encodings, enum, gettext, html.entities, http.client, io, linecache, mimetypes
 import multiprocessing, multiprocessing.process, pickle, platform, reprlib, select, shutil, sqlite3
@@ -100,6 +102,8 @@ def reads(path):
     with open(path, "rb") as found:
         return len(found.read())
 """
+    + MORE_IMPORTS
+)
 """What is run at import, after all of `functions/attacks/residue.py`."""
 
 OPEN = {
@@ -406,6 +410,6 @@ WARNED = {}
 FLAGS = "%s"
 """
 
-SHOWN = LIBRARIES | OF_C
+SHOWN = LIBRARIES | MORE | OF_C
 COUNT = sum(map(len, (SHOWN, OPEN, KERNEL, QUIET, AGAIN, REFUSED)))
 """How many there are."""
