@@ -41,10 +41,10 @@ class OnlyHolder:
         one, and of those who have it some may be on holiday, or never have come: they count.
         Where there are too many to ask about, somebody else is taken to be among them.
         """
-        own = self._answering(by.principal)
+        own = self._accounts.answerable(by.principal)
         found, asked = False, 0
         for holder in holders(self._accounts, (), time.time()):
-            is_own = self._answering(holder.id) == own
+            is_own = self._accounts.answerable(holder.id) == own
             if holder.kind not in _KINDS or (is_own and found):
                 continue
             if asked == _MOST_ASKED:
@@ -60,8 +60,3 @@ class OnlyHolder:
                     return False
                 found = True
         return found
-
-    def _answering(self, text: str) -> str:
-        """Return who answers for a principal: a token that the node made, for itself."""
-        found = self._accounts.answerable(text)
-        return found if ":" in found else text

@@ -175,7 +175,8 @@ class Accounts:
     def answerable(self, caller: str) -> str:
         """Return who answers for a caller, given as `Principal.text`.
 
-        For a token that is who made it; for a function or trigger, its project.
+        For a token that is who made it; for a function or trigger, its project. A token that the
+        node made answers for itself: nobody knows whose it is.
         """
         for _ in range(_MOST_MAKERS):
             kind, _, name = caller.partition(":")
@@ -186,7 +187,7 @@ class Accounts:
             token = self._directory.tokens.get(name)
             if token is None:
                 return self._directory.pipelines.get(name, caller)
-            if token.created_by == caller:
+            if token.created_by == caller or ":" not in token.created_by:
                 break
             caller = token.created_by
         return caller

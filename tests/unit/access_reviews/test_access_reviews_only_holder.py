@@ -65,6 +65,15 @@ def test_the_token_of_the_first_start_is_alone_until_there_is_somebody() -> None
     assert not alone(world, first) and not alone(world)
 
 
+def test_what_was_made_with_the_token_of_the_first_start_is_nobody_else() -> None:
+    world = World()
+    world.clock.now = time.time()
+    (first,) = [one for one in world.accounts.tokens.all() if one.created_by == "node"]
+    by = Principal(kind=PrincipalKind.TOKEN, id=first.id, bindings=(OWNER,))
+    add_token(world, by, OWNER)
+    assert alone(world, Actor(by.text, "192.0.2.1"))
+
+
 def test_one_person_is_alone_whoever_else_may_only_deploy(world: World) -> None:
     without_first(world)
     assert alone(world)

@@ -10,6 +10,7 @@ import pytest
 from casemate.accounts import Accounts
 
 MAKERS = {"1": "user:ada", "2": "token:1", "3": "token:3", "4": "token:gone"}
+MAKERS |= {"6": "node", "7": "token:6"}
 KNOWN: Any = SimpleNamespace(
     _directory=SimpleNamespace(
         tokens={name: SimpleNamespace(created_by=by) for name, by in MAKERS.items()},
@@ -27,6 +28,8 @@ KNOWN: Any = SimpleNamespace(
         ("token:3", "token:3"),
         ("token:4", "token:gone"),
         ("token:unknown", "token:unknown"),
+        ("token:6", "token:6"),
+        ("token:7", "token:6"),
         ("token:5", "workload:shop-main"),
         ("user:5", "user:5"),
         ("function:shop/cart", "project:shop"),
