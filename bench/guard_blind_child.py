@@ -20,6 +20,10 @@ import time
 from typing import Any
 
 _SECONDS = 60
+_BLOCKED_SECONDS = 2.0
+"""How long a node lets a handler go on once one of its calls was stopped: `sandbox/guard_watch`."""
+_STOPPED = b"\0"
+"""Ends what is told of a call that was stopped, before all else is told."""
 _MAX_TEXT = 2_000
 _SPARE = 16 << 20
 _IGNORED = ("bad-result",)
@@ -61,7 +65,7 @@ def _kept(handler: Any, met: dict[str, str]) -> Any:
     return at_once
 
 
-def _guarded(handler: Any, guard: Any, event: object) -> dict[str, str]:
+def _guarded(handler: Any, guard: Any, event: object, to: int) -> dict[str, str]:
     from casemate.runner.replaying_guarded import Again, ToldChannel
     from casemate.runner.told import Told
 
@@ -72,6 +76,8 @@ def _guarded(handler: Any, guard: Any, event: object) -> dict[str, str]:
 
         def _report(self, record: dict[str, Any]) -> None:
             told = {name: str(record[name]) for name in ("sink", "place", "changed", "pointer")}
+            if record["mode"] == "block" and "sink" not in met:
+                os.write(to, _line({**told, "told": "", "outcome": "blocked"}) + _STOPPED)
             met.update({name: text for name, text in told.items() if name not in met})
             super()._report(record)
 
@@ -102,13 +108,17 @@ def _answer(handler: Any, guard: Any, event: object, to: int) -> None:
     found: dict[str, str] = {"outcome": "crashed", "told": ""}
     try:
         os.dup2(2, 1)  # what the handler prints is no answer
-        found = _plain(handler, event) if guard is None else _guarded(handler, guard, event)
+        found = _plain(handler, event) if guard is None else _guarded(handler, guard, event, to)
     except BaseException as error:
         found = {"outcome": "runner-error", "told": f"{type(error).__name__}: {error}"}
     finally:
-        shown = {name: text[:_MAX_TEXT] for name, text in found.items()}
-        os.write(to, json.dumps(shown).encode() + b"\n")
+        os.write(to, _line(found) + b"\n")
         os._exit(0)
+
+
+def _line(found: dict[str, str]) -> bytes:
+    shown = {name: text[:_MAX_TEXT] for name, text in found.items()}
+    return json.dumps(shown).encode()
 
 
 def _asked(handler: Any, guard: Any, event: object) -> dict[str, str]:
@@ -127,11 +137,16 @@ def _asked(handler: Any, guard: Any, event: object) -> dict[str, str]:
         if not piece:
             break
         line += piece
+        if line.endswith(_STOPPED):  # as a node does: whatever the handler waits for now
+            until = min(until, time.monotonic() + _BLOCKED_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     os.close(read)
-    if not line.endswith(b"\n"):
+    stopped, _, line = line.rpartition(_STOPPED)
+    if not line.endswith(b"\n") and stopped:
+        line = stopped
+    elif not line.endswith(b"\n"):
         return {"outcome": "timeout" if time.monotonic() >= until else "crashed", "told": ""}
     answer: dict[str, str] = json.loads(line)
     return answer
