@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from posixpath import join, normpath  # as they are before the guard follows what they make
 from sys import _getframe
 from typing import Any
 
@@ -78,7 +79,7 @@ def _is_read_by_all(acts: Acts, path: object) -> bool:
     except (TypeError, UnicodeError):
         return False
     if not text.startswith("/") or "/." in text:
-        text = os.path.normpath(os.path.join(os.getcwd(), text))
+        text = normpath(join(os.getcwd(), text))
     return text.startswith((acts.deps, *_SYSTEM)) or text.endswith(_MODULES)
 
 

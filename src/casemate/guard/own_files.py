@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from posixpath import join, normpath  # as they are before the guard follows what they make
 from typing import Any
 
 _NOTED = ("file", "own")
@@ -26,7 +27,7 @@ def opened(kept: dict[Any, Any], root: str, path: object) -> None:
     """Take in that a file was opened to be read. Most are none of the code's own."""
     if not isinstance(path, str) or (path[:1] == "/" and not path.startswith(root)):
         return
-    where = os.path.abspath(path)
+    where = normpath(join(os.getcwd(), path))
     if where.startswith(root):
         noted: dict[str, None] = kept.setdefault(_NOTED, {})
         noted.pop(where, None)

@@ -213,3 +213,13 @@ def found_again(text: str, source: str, inside: list[Span]) -> list[Span]:
             found.append(span._replace(start=start, end=end, exact=False))
             start = searched.find(part, end)
     return found
+
+
+def folder_before(text: str, whole: str, first: Span) -> int:
+    """Return how much of a text is the folder before what is from outside, as in its source.
+
+    A path that was resolved (`/srv/a/../b` is `/srv/b`) begins as before: with the code's folder.
+    """
+    folder = whole[: first.start]
+    is_folder = folder[:1] == "/" and folder[-1:] == "/" and len(folder) > 1
+    return len(folder) if is_folder and text.startswith(folder) and len(text) > len(folder) else 0

@@ -9,6 +9,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable
+from posixpath import normpath  # as they are before the guard follows what they make
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -124,7 +125,7 @@ def _is_of_package(frame: FrameType, text: str) -> bool:
         return False
     package = sys.modules.get(str(frame.f_globals.get("__name__", "")).partition(".")[0])
     folders = list(getattr(package, "__path__", ()))
-    return any(os.path.normpath(text).startswith(folder.rstrip("/") + "/") for folder in folders)
+    return any(normpath(text).startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def _globals(frame: FrameType) -> list[Any]:

@@ -39,6 +39,7 @@ from .spans import (
     chance,
     cutting,
     escaped_again,
+    folder_before,
     found_again,
     merged,
     within,
@@ -510,7 +511,8 @@ class Tracer:
                     continue
                 how = first.checked or self.check_of(text)
                 origin = first.origin.decoded("what the code made of it")
-                return [Span(0, len(text), origin, exact=True, checked=how)]
+                begins = folder_before(text, whole, first)
+                return [Span(begins, len(text), origin, exact=True, checked=how)]
         if not spans and made.constant and self._is_own(made, 0):
             return []
         spans = merged(spans)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.guard import act_events, own_files
+from casemate.guard.acts import Acts
 from casemate.guard.origin import Origin, Span
 from casemate.guard.spans import (
     MAX_ESCAPED,
@@ -15,6 +21,7 @@ from casemate.guard.spans import (
     chance,
     cutting,
     escaped_again,
+    folder_before,
     merged,
     within,
 )
@@ -80,3 +87,35 @@ def test_thousands_of_parts_are_looked_at_in_linear_time() -> None:
     assert not any(chance(span, cover) for span in many)
     assert sum(len(cut(place, 4)) for place in range(0, 160_000, 4)) == len(many)
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "start", "begins"),
+    [
+        ("/srv/home/b", "/srv/home/a/../b", 10, 10),
+        ("/srv/b", "/srv/home/../b", 10, 0),
+        ("/srv/home-2/b", "/srv/home/../home-2/b", 10, 0),
+        ("/etc/passwd", "/srv/../../etc/passwd", 5, 0),
+        ("/etc/passwd", "/etc/../etc/passwd", 0, 0),
+        ("/a/b", "/a/./b", 1, 0),
+        ("home/b", "home/a/../b", 5, 0),
+        ("/srv/home/", "/srv/home/a/..", 10, 0),
+    ],
+)
+def test_a_folder_stands_before_what_is_resolved_in_it(
+    text: str, whole: str, start: int, begins: int
+) -> None:
+    first = Span(start, len(whole), Origin("event", "/v"), exact=True)
+    assert folder_before(text, whole, first) == begins
+
+
+def test_what_the_guard_resolves_itself_is_not_followed() -> None:
+    """It would be found as made of the event, wherever the same path is met again."""
+    before = posixpath.normpath
+    try:
+        posixpath.normpath = None  # type: ignore[assignment]
+        acts = SimpleNamespace(deps="/function/deps/")
+        assert not act_events._is_read_by_all(cast(Acts, acts), "data/../other")
+        own_files.opened({}, "/function/code/", "a/../b")
+    finally:
+        posixpath.normpath = before
