@@ -66,7 +66,7 @@ class OperationPerformed(Fact, frozen=True, kw_only=True):
     alone: bool = False
     """Of making a token: whether nobody else of the node may make one."""
     empty: bool = False
-    """Of dropping a bucket, a table or a queue: whether nothing was in it."""
+    """Of dropping or emptying something that holds data: whether nothing was in it."""
     account: str = ""
     """Who answers for it: of a token whoever made it, else `by`. Rules count by this one: by each
     token alone, who makes tokens has the threshold once for each."""
