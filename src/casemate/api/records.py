@@ -101,15 +101,14 @@ async def _invocation(wanted: ShowInvocation, call: Call) -> InvocationRecord:
 
 @performs(ShowError)
 async def _error(wanted: ShowError, call: Call) -> ErrorRecord:
-    read = call.service.control.recorded
     asked: ShowError | None = wanted
     try:
         if wanted.id.startswith("inv_"):  # who has the id of a call means its error
-            of = await read(ShowInvocation(id=wanted.id))
+            of = await call.service.control.recorded(ShowInvocation(id=wanted.id))
             asked = ShowError(id=of.error_id) if of.error_id else None
         if asked is None:
             raise wanted.missing
-        record = await read(asked)
+        record = await call.service.control.recorded(asked)
     except NotFoundError as error:
         raise wanted.missing from error
     _require(call, Action.ERROR_READ, wanted, record)
