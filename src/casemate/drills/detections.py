@@ -35,7 +35,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "people": (administering.people, (
         "users-added-fast", "roles-given", "roles-given-fast", "user-made-and-raised",
         "factor-reset", "factors-reset-fast", "people-locked-out", "tokens-made-fast",
-        "token-makes-token", "token-made-after-reset", "tokens-revoked-fast",
+        "token-made-after-reset", "tokens-revoked-fast",
     )),
     "policies": (administering.policies, (
         "policy-changed", "policy-removed", "policy-there-and-gone", "forbidden-by-policy",
@@ -143,6 +143,7 @@ _GUESSES = "Guesses would have people behind the same address wait."
 _PEOPLE = "It needs people who have enrolled with a second factor."
 _START = "It is told of a node that starts without a protection."
 _PROVIDER = "It would change by whom people are let in."
+_ALONE = "On a node of one person it is none: somebody else has to be there who may do it."
 _KEYS = "It would change the keys of all that the node keeps."
 _ADVISORIES = "It would replace the advisories of the node."
 _SIGNERS = "It would change who signs for what is deployed."
@@ -182,6 +183,7 @@ RECORDED = {
         "provider-changed", "provider-changed-and-used", "provider-removed", "workload-trusted",
     ), _PROVIDER),
     **dict.fromkeys(("keys-rotated", "master-key-changed"), _KEYS),
+    "token-makes-token": _ALONE,
     **dict.fromkeys((
         "advisories-unreliable", "exploited-hole-live", "hole-accepted-by-token", "hole-live",
         "malicious-package-live",

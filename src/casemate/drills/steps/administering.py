@@ -71,6 +71,7 @@ def data(actors: Actors) -> None:
     # Where nothing is left, nothing is lost by dropping it.
     actors.owner("PUT /buckets/{p}/scratch/object?key=last", {"n": 1})
     actors.owner("POST /tables/{p}/scratch/put", {"value": {"id": "last"}})
+    actors.owner("POST /queues/{p}/jobs/send", {"message": 1, "delay": 600})
     actors.owner("POST /queues/{p}/jobs/purge")
     actors.owner("DELETE /tables/{p}/scratch")
     actors.owner("DELETE /buckets/{p}/scratch")
