@@ -10,7 +10,7 @@ from casemate.admission.routes import Match
 from casemate.front.asking import Asking
 from casemate.front.calls import Calls
 from casemate.front.cors import asked_method, preflight, shared
-from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere, is_large
+from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere, without_body
 from casemate.front.origin import is_script_for_all
 from casemate.front.said import Said
 from casemate.model.function import Cors
@@ -46,9 +46,7 @@ class DeclaredRoutes:
             known = self._catalogue.has_public_route_like(head.path, host)
             return self._nowhere.find(head, asking, known=known)
         if isinstance(match, frozenset):
-            if is_large(head):
-                return self._wrong_method(head, asking, host)
-            return Destination(UNKNOWN_LIMIT, partial(self._answer_wrong_method, asking, host))
+            return without_body(head, partial(self._wrong_method, head, asking, host))
         if is_script_for_all(head) and not self._catalogue.owns_origin(match.route.project, host):
             return self._nowhere.find(head, asking)
         return self._called(match, asking, Said(head, later=match.route.asynchronous))
@@ -121,11 +119,6 @@ class DeclaredRoutes:
             if closure.public or not public:
                 found.append(method)
         return found
-
-    async def _answer_wrong_method(
-        self, asking: Asking, host: str, request: HttpRequest
-    ) -> HttpResponse:
-        return self._wrong_method(request.head, asking, host)
 
     def _wrong_method(self, head: HttpHead, asking: Asking, host: str) -> HttpResponse:
         """Answer 405; who has no token is told of what is open to all, and of nothing else."""

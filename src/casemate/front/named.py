@@ -9,7 +9,7 @@ from functools import partial
 from casemate.admission import DIRECT, Catalogue
 from casemate.front.asking import Asking
 from casemate.front.calls import Calls
-from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere, is_large
+from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere, without_body
 from casemate.front.said import Said
 from casemate.model.function import NAME_PATTERN
 from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
@@ -57,13 +57,8 @@ class NamedCalls:
         if head.method != "POST":
             version = self._catalogue.find(*names)
             limit = UNKNOWN_LIMIT if version is None else self._calls.limit(version, asking, DIRECT)
-            if is_large(head):
-                return self._only_post(head, asking)
-            return Destination(limit, partial(self._answer_only_post, asking))
+            return without_body(head, partial(self._only_post, head, asking), limit)
         return _NamedCall(self._catalogue, self._calls, names, head, asking).find()
-
-    async def _answer_only_post(self, asking: Asking, request: HttpRequest) -> HttpResponse:
-        return self._only_post(request.head, asking)
 
     def _only_post(self, head: HttpHead, asking: Asking) -> HttpResponse:
         return self._nowhere.wrong_method(head, asking, ("POST",), detail=_ONLY_POST)

@@ -36,10 +36,22 @@ _FAULTS = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 """What is answered for the node's sake, not for what the request is."""
 
 
-def is_large(head: HttpHead) -> bool:
-    """Tell whether a head announces a body that is not read where nothing is."""
+def without_body(
+    head: HttpHead, answer: Callable[[], HttpResponse], limit: int = UNKNOWN_LIMIT
+) -> Destination | HttpResponse:
+    """Lead a request to an answer for which nobody reads its body, of at most `limit` bytes.
+
+    One that announces more than UNKNOWN_LIMIT is answered by its head: that a body is too large is
+    not what is wrong with it.
+    """
     length = head.header(b"content-length") or b""
-    return length.isdigit() and len(length) <= _MAX_DIGITS and int(length) > UNKNOWN_LIMIT
+    if length.isdigit() and len(length) <= _MAX_DIGITS and int(length) > UNKNOWN_LIMIT:
+        return answer()
+
+    async def answered(_: HttpRequest) -> HttpResponse:
+        return answer()
+
+    return Destination(limit, answered)
 
 
 class Nowhere:
@@ -60,30 +72,15 @@ class Nowhere:
     def find(
         self, head: HttpHead, asking: Asking, *, known: bool = False
     ) -> Destination | HttpResponse:
-        """Lead a request nowhere; see `not_found`.
-
-        One whose body nobody would read is answered by its head: that a body is too large is not
-        what is wrong with it.
-        """
-        if is_large(head):
-            return self.not_found(head, asking, known=known)
-        return Destination(UNKNOWN_LIMIT, partial(self._answer, asking, known))
-
-    async def _answer(self, asking: Asking, known: bool, request: HttpRequest) -> HttpResponse:
-        return self.not_found(request.head, asking, known=known)
+        """Lead a request nowhere; see `not_found`."""
+        return without_body(head, partial(self.not_found, head, asking, known=known))
 
     def only(
         self, head: HttpHead, asking: Asking, allow: Iterable[str]
     ) -> Destination | HttpResponse:
-        """Lead a request to what takes other methods only, which is no secret; as `find` does."""
-        if is_large(head):
-            return self.wrong_method(head, asking, allow, public=allow)
-        return Destination(UNKNOWN_LIMIT, partial(self._answer_only, asking, tuple(allow)))
-
-    async def _answer_only(
-        self, asking: Asking, allow: tuple[str, ...], request: HttpRequest
-    ) -> HttpResponse:
-        return self.wrong_method(request.head, asking, allow, public=allow)
+        """Lead a request to what takes other methods only, which is no secret."""
+        told = tuple(allow)
+        return without_body(head, partial(self.wrong_method, head, asking, told, public=told))
 
     def no_hook(self, request: HttpRequest, *, recorded: bool) -> HttpResponse:
         """Answer as if there were no web hook at a path; `recorded`: the denial is known."""
