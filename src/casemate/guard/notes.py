@@ -143,9 +143,6 @@ def sources_of(
     return tuple([value for value in given if type(value) is str or type(value) is bytes])
 
 
-_OTHERS = ("[^", "\\W", "\\D")
-
-
 def written_by(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, ...]:
     """Return what `re.sub` writes of the code: texts around groups, or those of a function."""
     method = type(getattr(function, "__self__", None)) is re.Pattern
@@ -168,12 +165,16 @@ def words_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> frozen
 
     The call is of a match's method, or of `findall`.
     """
-    owner: Any = getattr(function, "__self__", None)
-    pattern = owner.re if type(owner) is re.Match else owner
-    if pattern is None and arguments:
-        pattern = arguments[0]
+    pattern = _pattern_of(function, arguments)
     text = pattern.pattern if type(pattern) is re.Pattern else pattern
     return spelled_by(text) if type(text) is str else frozenset()
+
+
+def _pattern_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Return what a call searches by: whose method it is, else its first argument."""
+    owner: Any = getattr(function, "__self__", None)
+    pattern = owner.re if type(owner) is re.Match else owner
+    return arguments[0] if pattern is None and arguments else pattern
 
 
 def takes_others_out(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
@@ -181,11 +182,9 @@ def takes_others_out(function: Callable[..., Any], arguments: tuple[Any, ...]) -
 
     Whoever replaces blanks, or a word, leaves all else as it was.
     """
-    pattern = getattr(function, "__self__", None)
-    if not hasattr(pattern, "pattern") and arguments:
-        pattern = arguments[0]
+    pattern = _pattern_of(function, arguments)
     text = getattr(pattern, "pattern", pattern)
-    return type(text) is str and any(sign in text for sign in _OTHERS)
+    return type(text) is str and ("[^" in text or "\\W" in text or "\\D" in text)
 
 
 @functools.lru_cache(maxsize=256)
