@@ -144,11 +144,10 @@ def _asked(handler: Any, guard: Any, event: object) -> dict[str, str]:
     os.waitpid(child, 0)
     os.close(read)
     stopped, _, line = line.rpartition(_STOPPED)
-    if not line.endswith(b"\n") and stopped:
-        line = stopped
-    elif not line.endswith(b"\n"):
+    ended = line if line.endswith(b"\n") else stopped
+    if not ended:
         return {"outcome": "timeout" if time.monotonic() >= until else "crashed", "told": ""}
-    answer: dict[str, str] = json.loads(line)
+    answer: dict[str, str] = json.loads(ended)
     return answer
 
 

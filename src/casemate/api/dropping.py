@@ -7,6 +7,7 @@ from typing import Any
 
 from casemate.api.performing import Call, Performers
 from casemate.model.errors import CasemateError
+from casemate.model.messages import QueueInfo
 from casemate.operations.declaration import Operation
 from casemate.operations.form import form_of
 from casemate.operations.items import DropTable, QueryItems
@@ -39,13 +40,17 @@ async def _drop_table(operation: DropTable, call: Call) -> None:
 @performs(DropQueue)
 async def _drop_queue(operation: DropQueue, call: Call) -> None:
     look = ShowQueue(project=operation.project, queue=operation.queue)
-    await _drop(operation, call, look, lambda found: bool(found.waiting or found.dead))
+    await _drop(operation, call, look, _has_messages)
 
 
 @performs(DropTopic)
 async def _drop_topic(operation: DropTopic, call: Call) -> None:
     look = ShowTopic(project=operation.project, topic=operation.topic)
-    await _drop(operation, call, look, lambda found: bool(found.waiting or found.dead))
+    await _drop(operation, call, look, _has_messages)
+
+
+def _has_messages(found: QueueInfo) -> bool:
+    return bool(found.waiting or found.dead)
 
 
 @performs(PurgeQueue)
@@ -61,7 +66,7 @@ async def _purge_topic(operation: PurgeTopic, call: Call) -> Purged:
 async def _purge(operation: Operation[Purged], call: Call) -> Purged:
     purged = await call.service.data.change(operation)
     if not purged.deleted:
-        call.empty.append(form_of(type(operation)).scope(operation))
+        _was_empty(operation, call)
     return purged
 
 
@@ -78,4 +83,8 @@ async def _drop(
         empty = False
     await call.service.data.change(operation)
     if empty:
-        call.empty.append(form_of(type(operation)).scope(operation))
+        _was_empty(operation, call)
+
+
+def _was_empty(operation: Operation[Any], call: Call) -> None:
+    call.empty.append(form_of(type(operation)).scope(operation))

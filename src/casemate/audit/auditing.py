@@ -22,6 +22,7 @@ from casemate.audit.importers.kubernetes import NAMES_KIND
 from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
 from casemate.audit.model import Application, Place, Platform
+from casemate.audit.notes import FAULTS
 from casemate.audit.past import Past
 from casemate.audit.paths import paths_of
 from casemate.audit.privileges import Privileges
@@ -38,17 +39,6 @@ _SIGNS = (
     *("AWS::", "planned_values", "resource_changes", "root_module", "functions:", '"functions"'),
     *("serving.knative.dev", "eventing.knative.dev", "messaging.knative.dev", "specVersion"),
 )
-_FAULTS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What a check raises that meets what nobody thought of."""
-
-
 _BY_PAST = frozenset(r.id for r in (*granted.RULES, *history.RULES, *policies.RULES))
 """Rules that look at what has changed by themselves."""
 _CALLED = ("serverless", "template", "stack")
@@ -144,7 +134,7 @@ def _privileges(
     for application in applications:
         try:
             yield from found_by(Subject(application, workspace, code))
-        except _FAULTS as error:
+        except FAULTS as error:
             what = f"rights could not be compared here: {type(error).__name__}"
             workspace.notes.say(application.place, what)
 
@@ -285,7 +275,7 @@ def _findings(
                             ".", f"more than {MAX_FINDINGS} findings: the rest is not reported"
                         )
                         return
-            except _FAULTS as error:
+            except FAULTS as error:
                 # A fault of one rule on a file that nobody thought of must not hide all others.
                 what = f"the rule {rule.id} failed here: {type(error).__name__}"
                 workspace.notes.say(application.place, what)

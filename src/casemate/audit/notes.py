@@ -8,6 +8,16 @@ from collections.abc import Iterable
 from casemate.audit.limits import MAX_TEXT
 from casemate.audit.model import Place, Unresolved
 
+FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What is raised where code meets what nobody thought of: it counts as not looked at."""
+
 
 def bounded(text: str) -> str:
     """Return a text whole, or as much of it as is told, with a hash that tells such texts apart."""

@@ -173,12 +173,13 @@ def _grants(
 
 def _missing(workspace: Workspace) -> list[GrantRow]:
     """Return rows of what the code calls and nothing grants: told before a call is refused."""
+    from casemate.audit.notes import FAULTS
     from casemate.audit.privileges.ungranted import ungranted_uses
 
     names = {spec.name: workspace.name_of(spec) for spec in workspace.chosen}
     try:
         found = ungranted_uses(workspace.path.absolute(), names, seconds=_READING_SECONDS)
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+    except FAULTS:
         return []  # the code is a stranger's, and this is advice
     return [
         (
