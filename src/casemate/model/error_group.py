@@ -1,7 +1,7 @@
 """Errors that are the same one: by their type and where in the function's own code they came from.
 
 Not by their message, which has values of the event in it, nor by line numbers, which move from one
-version to the next.
+version to the next: by the text of the innermost line, so that two `raise` of one function are two.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from casemate.model.invocation import ErrorRecord
 OWN_CODE = "/function/code/"
 """Where the code of a bundle is in its sandbox."""
 MAX_FRAMES = 32
+MAX_LINE = 200
+"""Characters of a line of code that are looked at."""
 PARTS = 8
 """Of the time that is looked at, for the trend."""
 STILL_SECONDS = 600.0
@@ -24,6 +26,7 @@ STILL_SECONDS = 600.0
 NEW_AMONG_SECONDS = 4 * STILL_SECONDS
 """Time of which what came in the last ten minutes is the newest quarter."""
 _FRAME, _LINE, _IN = '  File "', '", line ', ", in "
+_CODE = "    "
 
 
 class Trend(StrEnum):
@@ -47,6 +50,8 @@ class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     place: str
     """The innermost frame of the function's own code: `app.py in handler`; empty where none is."""
+    line: str
+    """What is written in that frame's line, without its indent; empty where it is not known."""
     count: int
     first_at: float
     last_at: float
@@ -58,22 +63,29 @@ class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the newest error."""
 
 
-def own_frames(trace: str) -> tuple[str, ...]:
-    """Return the frames of the function's own code, the innermost last: `app.py in handler`."""
-    found = []
-    for line in trace.splitlines():
+def own_frames(trace: str) -> tuple[tuple[str, ...], str]:
+    """Return the frames of the function's own code, the innermost last, and the line of that one.
+
+    A frame is told as `app.py in handler`, the line as it is written there (its first, if a
+    statement has several), or empty where the trace does not have it.
+    """
+    found, code = [], ""
+    lines = trace.splitlines()
+    for line, below in zip(lines, [*lines[1:], ""], strict=False):
         if not line.startswith(_FRAME):
             continue
         path, _, rest = line[len(_FRAME) :].rpartition(_LINE)
         name = rest.partition(_IN)[2]
         if path.startswith(OWN_CODE):
             found.append(f"{path[len(OWN_CODE) :]} in {name}"[:512])
-    return tuple(found[-MAX_FRAMES:])
+            code = below.strip()[:MAX_LINE] if below.startswith(_CODE) else ""
+    return tuple(found[-MAX_FRAMES:]), code
 
 
 def fingerprint(error: ErrorRecord) -> str:
     """Return what is the same of all errors that are the same one."""
-    parts = (error.project, error.function, error.type, *own_frames(error.trace))
+    frames, line = own_frames(error.trace)
+    parts = (error.project, error.function, error.type, *frames, line)
     return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
 
 
@@ -88,7 +100,7 @@ def grouped(errors: Iterable[ErrorRecord], since: float, until: float) -> tuple[
 
 def _group(key: str, same: list[ErrorRecord], since: float, until: float) -> ErrorGroup:
     newest = max(same, key=lambda error: error.at)
-    frames = own_frames(newest.trace)
+    frames, line = own_frames(newest.trace)
     counts = [0] * PARTS
     for error in same:
         part = int((error.at - since) / max(until - since, 1e-9) * PARTS)
@@ -99,6 +111,7 @@ def _group(key: str, same: list[ErrorRecord], since: float, until: float) -> Err
         function=newest.function,
         type=newest.type,
         place=frames[-1] if frames else "",
+        line=line,
         count=len(same),
         first_at=min(error.at for error in same),
         last_at=newest.at,

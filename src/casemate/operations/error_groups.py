@@ -21,6 +21,7 @@ _GROUP = ErrorGroup(
     function="checkout",
     type="KeyError",
     place="app.py in handler",
+    line='order = ORDERS[event["id"]]',
     count=12,
     first_at=1764201600.0,
     last_at=1764288000.0,
@@ -43,7 +44,7 @@ class ErrorGroups(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListErrorGroups(Operation[ErrorGroups], frozen=True, kw_only=True):
-    """List errors, grouped by type and by the frames of the function's own code.
+    """List errors, grouped by type, the frames of the function's own code, and the line there.
 
     Messages and line numbers are ignored, so that other values or versions do not make new groups.
     """

@@ -9,6 +9,7 @@ import pytest
 
 from casemate.model.error_group import (
     MAX_FRAMES,
+    MAX_LINE,
     PARTS,
     Trend,
     fingerprint,
@@ -47,7 +48,14 @@ def error(at: float = 1.0, **changed: Any) -> ErrorRecord:
 
 
 def test_only_frames_of_the_functions_own_code_count() -> None:
-    assert own_frames(TRACE) == ("app.py in handler", "shop/orders.py in amount")
+    frames = ("app.py in handler", "shop/orders.py in amount")
+    assert own_frames(TRACE) == (frames, 'return order["amount"]')
+
+
+def test_a_trace_without_the_code_has_no_line() -> None:
+    bare = "\n".join(line for line in TRACE.splitlines() if not line.startswith("    "))
+    assert own_frames(bare)[1] == ""
+    assert len(own_frames(TRACE.replace("return order", "return " + "o" * 9_999))[1]) == MAX_LINE
 
 
 SAME: dict[str, dict[str, Any]] = {
@@ -56,10 +64,13 @@ SAME: dict[str, dict[str, Any]] = {
     "lines that moved": {"trace": TRACE.replace("line 7", "line 9")},
     "another release of a dependency": {"trace": TRACE.replace("api.py", "api_v2.py")},
     "another outcome": {"outcome": Outcome.BLOCKED},
+    "another indent": {"trace": TRACE.replace("    return order", "        return order")},
+    "another line that called it": {"trace": TRACE.replace("return charge", "await charge")},
 }
 OTHER: dict[str, dict[str, Any]] = {
     "another type": {"type": "ValueError"},
     "another function of the code": {"trace": TRACE.replace("in amount", "in total")},
+    "another line of the function": {"trace": TRACE.replace('order["amount"]', "1 / 0")},
     "another file": {"trace": TRACE.replace("orders.py", "carts.py")},
     "no trace": {"trace": ""},
     "another function": {"function": "refund"},
@@ -83,6 +94,7 @@ def test_a_group_tells_when_how_often_and_in_which_versions() -> None:
     assert (group.count, group.first_at, group.last_at) == (3, 10.0, 80.0)
     assert (group.versions, group.latest) == ((7, 8), "err_80.0")
     assert group.place == "shop/orders.py in amount"
+    assert group.line == 'return order["amount"]'
     assert sum(group.counts) == 3 and len(group.counts) == PARTS
 
 
@@ -126,6 +138,6 @@ def test_the_newest_group_comes_first() -> None:
 def test_a_hostile_trace_costs_no_more_than_its_length() -> None:
     line = '  File "/function/code/' + '", line ' * 200 + ", in " * 200 + "\n"
     began = time.process_time()
-    frames = own_frames(line * 40)
+    frames, _ = own_frames(line * 40)
     assert time.process_time() - began < 0.5
     assert len(frames) == MAX_FRAMES and all(len(frame) <= 512 for frame in frames)

@@ -17,6 +17,7 @@ from casemate.cli.terminal import (
     print_table,
 )
 from casemate.cli.text import moment, version_name
+from casemate.model.error_group import ErrorGroup
 from casemate.model.invocation import ErrorRecord
 from casemate.model.principal import Action
 from casemate.model.recording import ErrorSnapshot
@@ -39,7 +40,7 @@ $ casemate errors ls --each --limit 20 --outcome timeout --json
     instead=Instead(ListErrors, "each", "List single errors, the newest first."),
 )
 def ls(found: ErrorGroups | Errors, call: Call) -> None:
-    """List errors, grouped by type and by the frames of the function's own code.
+    """List errors, grouped by type, the frames of the function's own code, and the line there.
 
     Messages and line numbers do not count, so that other values and versions make no new groups.
     Refused calls are grouped by their reason, and have an id, too: `NotAuthenticated`,
@@ -88,7 +89,7 @@ def _groups(found: ErrorGroups) -> None:
                 str(each.count),
                 each.trend.value,
                 " ".join(str(version) for version in each.versions if version),
-                f"{each.type} at {each.place}" if each.place else each.type,
+                _what(each),
                 moment(each.first_at),
                 each.latest,
             )
@@ -97,6 +98,11 @@ def _groups(found: ErrorGroups) -> None:
         below=("what", "first", "latest"),
         empty="No error matches.",
     )
+
+
+def _what(group: ErrorGroup) -> str:
+    place = f"{group.type} at {group.place}" if group.place else group.type
+    return f"{place}: {group.line}" if group.line else place
 
 
 def _note_reach(found: ErrorGroups, wanted: ListErrorGroups) -> None:
