@@ -73,7 +73,7 @@ def show(found: DeployedFunction, call: Call) -> None:
         print_line(f"  TRIAL of version {trial.version} until {moment(trial.until)}", YELLOW)
         _labelled("then", f"version {trial.back} gets all calls, unless it is promoted")
     if live is not None:
-        _print_spec(live)
+        _print_spec(live, schedules)
         _print_grants(call.name, live)
         if live.spec.limits.warm or found.ready:
             instances = "1 instance" if found.ready == 1 else f"{found.ready} instances"
@@ -179,8 +179,10 @@ def _print_late(found: Restoring) -> None:
         _labelled("imports", f"{some}{of} in each call: {mend}", YELLOW)
 
 
-def _print_spec(version: Version) -> None:
+def _print_spec(version: Version, schedules: Schedules) -> None:
+    """Tell what the manifest says, but for what `_print_schedules` tells with its next time."""
     spec = version.spec
+    due = {schedule.name for schedule in schedules.schedules}
     if spec.description:
         _labelled("about", spec.description)
     _labelled("handler", f"{spec.handler} on Python {spec.python or '?'}")
@@ -194,7 +196,8 @@ def _print_spec(version: Version) -> None:
     for route in routes_of(spec):
         _labelled("route", route)
     for trigger in spec.triggers:
-        _labelled("trigger", f"{trigger.name}: {listens_to(trigger)}")
+        if not (isinstance(trigger, ScheduleTrigger) and trigger.name in due):
+            _labelled("trigger", f"{trigger.name}: {listens_to(trigger)}")
     for denied in denied_of(spec):
         _labelled("denied", denied)
     for one in spec.logs.unmasked:
