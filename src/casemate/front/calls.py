@@ -14,7 +14,6 @@ from casemate.admission import DIRECT, Catalogue
 from casemate.delivery.wish import Wish
 from casemate.dispatch import Dispatcher
 from casemate.front.asking import Asking
-from casemate.front.nowhere import UNKNOWN_LIMIT
 from casemate.front.origin import confined, says_of_origin
 from casemate.front.said import Said
 from casemate.invocation import LoadRefusals
@@ -22,7 +21,7 @@ from casemate.invocation.cloudevents import answered
 from casemate.invocation.rendering import function_source
 from casemate.invocation.unfinished import refused
 from casemate.model.deployment import Version
-from casemate.model.http import HttpResponse
+from casemate.model.http import UNKNOWN_LIMIT, HttpResponse
 from casemate.model.path import RawInvocation
 from casemate.seal import Seal
 

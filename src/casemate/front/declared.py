@@ -10,11 +10,11 @@ from casemate.admission.routes import Match
 from casemate.front.asking import Asking
 from casemate.front.calls import Calls
 from casemate.front.cors import asked_method, preflight, shared
-from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere, without_body
+from casemate.front.nowhere import Nowhere, without_body
 from casemate.front.origin import is_script_for_all
 from casemate.front.said import Said
 from casemate.model.function import Cors
-from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
+from casemate.model.http import UNKNOWN_LIMIT, Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation
 from casemate.model.route import host_of

@@ -9,10 +9,10 @@ from functools import partial
 from casemate.admission import DIRECT, Catalogue
 from casemate.front.asking import Asking
 from casemate.front.calls import Calls
-from casemate.front.nowhere import UNKNOWN_LIMIT, Nowhere, without_body
+from casemate.front.nowhere import Nowhere, without_body
 from casemate.front.said import Said
 from casemate.model.function import NAME_PATTERN
-from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
+from casemate.model.http import UNKNOWN_LIMIT, Destination, HttpHead, HttpRequest, HttpResponse
 from casemate.model.path import RawInvocation
 
 INVOKE_PREFIX = "/invoke/"

@@ -17,7 +17,13 @@ from casemate.front.asking import Asking
 from casemate.model.asked_path import asked_path
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact
-from casemate.model.http import Destination, HttpHead, HttpRequest, HttpResponse
+from casemate.model.http import (
+    UNKNOWN_LIMIT,
+    Destination,
+    HttpHead,
+    HttpRequest,
+    HttpResponse,
+)
 from casemate.model.invocation import Outcome
 from casemate.model.path import Failure, Finished, RawInvocation, Sealed
 from casemate.model.principal import ANONYMOUS, NODE, Action, Principal
@@ -25,8 +31,6 @@ from casemate.model.refusals import refusal_type
 from casemate.seal import Seal
 from casemate.triggers.http_server import server_problem
 
-UNKNOWN_LIMIT = 64 * 1024
-"""Bytes that may be sent by who has no key, and where nothing is."""
 _MAX_DIGITS = 18
 """Of a length: the server takes no more."""
 _ALIKE_SECONDS = 60.0

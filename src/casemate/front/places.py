@@ -7,8 +7,14 @@ from http import HTTPStatus
 
 from casemate.api import CHECKED
 from casemate.front.asking import Asking
-from casemate.front.nowhere import UNKNOWN_LIMIT
-from casemate.model.http import Destination, Handler, HttpHead, HttpRequest, HttpResponse
+from casemate.model.http import (
+    UNKNOWN_LIMIT,
+    Destination,
+    Handler,
+    HttpHead,
+    HttpRequest,
+    HttpResponse,
+)
 from casemate.triggers.hooks import MAX_HOOK_BODY
 from casemate.triggers.http_server import AsgiHandler
 

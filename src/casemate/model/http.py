@@ -66,6 +66,10 @@ class HttpResponse(msgspec.Struct):
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
+UNKNOWN_LIMIT = 64 * 1024
+"""Bytes that may be sent by who has no key, and where nothing is."""
+
+
 class Destination(NamedTuple):
     """What a request's head leads to."""
 

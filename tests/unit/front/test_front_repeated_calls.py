@@ -11,10 +11,9 @@ from casemate.accounts.authentication import TokenIndex
 from casemate.accounts.credential import digest, new_text
 from casemate.admission import Catalogue
 from casemate.delivery.wish import NOTHING, Wish
-from casemate.front.nowhere import UNKNOWN_LIMIT
 from casemate.model.account import Token
 from casemate.model.function import Limits
-from casemate.model.http import Destination, HttpRequest, HttpResponse
+from casemate.model.http import UNKNOWN_LIMIT, Destination, HttpRequest, HttpResponse
 from casemate.model.path import RawInvocation
 from casemate.model.principal import INVOKER, RoleBinding
 from support.core import INVOKER_TOKEN, deployed, http_request, version

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from casemate.model.http import UNKNOWN_LIMIT
 from casemate.triggers.http_server.chunked import FORBIDDEN_TRAILERS, ChunkedBody
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.request_head import (
     CHUNKED,
     RequestRefusedError,
     parse_head,
+    too_large,
 )
 from casemate.triggers.http_server.request_reader import RequestReader
 from casemate.triggers.http_server.target import InvalidTargetError, split_target
@@ -235,6 +237,11 @@ def test_the_limit_of_a_chunked_body_is_exact(size: int) -> None:
         with pytest.raises(RequestRefusedError, match="too large") as caught:
             decoder.feed(data)
         assert caught.value.status == 413
+
+
+def test_who_may_send_little_is_told_why() -> None:
+    assert "without a valid token" in str(too_large(UNKNOWN_LIMIT))
+    assert "token" not in str(too_large(UNKNOWN_LIMIT + 1))
 
 
 def test_heads_at_the_limits_are_accepted() -> None:

@@ -63,9 +63,10 @@ def logs(
     the indented lines of a trace stand below its first one; in a file or pipe each is one line,
     with its time. With --follow, a lost connection is resumed where it broke off.
 
-    Levels are `debug`, `info`, `warning`, `error` and `critical`; printed lines count as `info`.
-    The search ignores case, and covers the newest 1,000,000 lines. Fields are those of
-    `context.log.info("sold", order=42)`, and those of printed JSON.
+    Levels are `debug`, `info`, `warning`, `error` and `critical`. What is printed is `stdout`, also
+    if it went to standard error, and counts as `info`. The search ignores case, and covers the
+    newest 1,000,000 lines. Fields are those of `context.log.info("sold", order=42)`, and those of
+    printed JSON.
     """
     with connect() as client:
         if wanted.follow:

@@ -17,7 +17,7 @@ import httptools
 import msgspec
 
 from casemate.model.errors import CasemateError
-from casemate.model.http import SERVER_PATH, HttpHead
+from casemate.model.http import SERVER_PATH, UNKNOWN_LIMIT, HttpHead
 from casemate.triggers.http_server.limits import HttpLimits
 from casemate.triggers.http_server.target import InvalidTargetError, is_authority, split_target
 
@@ -51,9 +51,10 @@ def too_large(limit: int) -> RequestRefusedError:
 
     It does not say how many it had: all alike share one record.
     """
-    return RequestRefusedError(
-        413, f"The request body is too large: at most {limit:,} bytes are taken here."
-    )
+    detail = f"The request body is too large: at most {limit:,} bytes are taken here."
+    if limit == UNKNOWN_LIMIT:
+        detail += " Where nothing is, and without a valid token, no more is read."
+    return RequestRefusedError(413, detail)
 
 
 class RequestHead(msgspec.Struct, frozen=True):
