@@ -29,6 +29,15 @@ _PATTERN_PART = re.compile(
     r"\\.|\[(?:\\.|[^\]\\]){0,500}+\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
 )
 """Escapes, sets of characters and names of groups are no words."""
+_OPEN_PART = re.compile(
+    r"""
+    \\. | \(\?<?[=!]\.  # escapes, and what looks around without taking anything
+    | (?P<any> (?: \. | \[\\(?:s\\S|S\\s|w\\W|W\\w|d\\D|D\\d)\] ) (?: [*+] | \{\d{0,9},\d{0,9}\} ) )
+    | \[(?:\\.|[^\]\\]){0,500}+\]
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""`any`: a sign of any kind, any number of times."""
 _GROUP = re.compile(r"\\(?:\d{1,2}|g<\w+>)")
 SCALARS = frozenset((str, int, float, bool, type(None)))
 
@@ -185,6 +194,12 @@ def takes_others_out(function: Callable[..., Any], arguments: tuple[Any, ...]) -
     pattern = _pattern_of(function, arguments)
     text = getattr(pattern, "pattern", pattern)
     return type(text) is str and ("[^" in text or "\\W" in text or "\\D" in text)
+
+
+@functools.lru_cache(maxsize=256)
+def takes_anything(pattern: str) -> bool:
+    """Tell whether a pattern leaves open what is in a part of the text, as `id:.*` does."""
+    return any(part["any"] for part in _OPEN_PART.finditer(pattern))
 
 
 @functools.lru_cache(maxsize=256)

@@ -38,6 +38,9 @@ def test_what_was_not_looked_at_is_not_checked(tmp_path: Path) -> None:
         "compiled": (unless("DIGITS.match(hours)"), HOSTILE),
         "is not None": (unless("DIGITS.search(hours) is not None"), HOSTILE),
         "twice": (unless("DIGITS.match(hours) and DIGITS.search(hours, 3)"), HOSTILE),
+        "anything": (unless(r're.fullmatch(r".*", hours)'), HOSTILE),
+        "a digit, then anything": (unless(r're.fullmatch(r"\d.{0,80}", hours)'), HOSTILE),
+        "lines too": (unless(r're.match(r"^[\s\S]+$", hours)'), HOSTILE),
         "blanks": (rated(r'hours = re.sub(r"\s+", "", hours)'), HOSTILE),
         "nothing": (rated("hours = CLOCK.sub(lambda m: str(int(m[1])), hours)"), HOSTILE),
         "a clock": (
@@ -65,6 +68,8 @@ def test_what_was_matched_as_a_whole_is(tmp_path: Path) -> None:
             "of re": (unless(r're.fullmatch(r"[\d\s()*+./-]+", hours)'), sums),
             "to its end": (unless(r're.match(r"[\d\s()*+./-]+$", hours)'), sums),
             "between": (unless(r're.search(r"^[\d\s()*+./-]+$", hours)'), sums),
+            "not too long": (unless(r're.fullmatch(r"(?=.{1,40}$)[\d+*. ]+", hours)'), sums),
+            "a point": (unless(r're.fullmatch(r"[\d+ ]+\.+\d+", hours)'), sums),
             "others out": (rated(r'hours = re.sub(r"[^\d\s()*+./-]", "", hours)'), sums),
             "no letters": (rated(r'hours = re.sub(r"[^\d+. ]+", "", hours)'), {"hours": "8 h + 1"}),
             "a clock": (
