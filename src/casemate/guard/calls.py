@@ -139,15 +139,15 @@ class Calls(Generations):
     def _is_matched(self, text: str) -> bool:
         """Tell whether a pattern of the code's matched all of a text.
 
-        One that looks at its beginning, or for something in it, has checked nothing of the rest; one
-        that takes anything in some place has checked nothing there.
+        One that looks at its beginning, or for something in it, has checked nothing of the rest.
         """
         for question in self.asked_of(text):
             if question.function.__name__ in _PATTERN_CHECKS:
                 found = question.find(text)
-                if found is not None and found.span() == (0, len(text)):
-                    if not takes_anything(found.re.pattern):
-                        return True
+                if found is None or takes_anything(found.re.pattern):
+                    continue
+                if found.span() == (0, len(text)):
+                    return True
         return False
 
     def asked_of(self, text: str) -> Sequence[Question]:

@@ -29,15 +29,11 @@ _PATTERN_PART = re.compile(
     r"\\.|\[(?:\\.|[^\]\\]){0,500}+\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
 )
 """Escapes, sets of characters and names of groups are no words."""
-_OPEN_PART = re.compile(
-    r"""
-    \\. | \(\?<?[=!]\.  # escapes, and what looks around without taking anything
-    | (?P<any> (?: \. | \[\\(?:s\\S|S\\s|w\\W|W\\w|d\\D|D\\d)\] ) (?: [*+] | \{\d{0,9},\d{0,9}\} ) )
-    | \[(?:\\.|[^\]\\]){0,500}+\]
-    """,
-    re.DOTALL | re.VERBOSE,
+_ANY = re.compile(
+    r"(?:\^|\\A|\((?:\?:)?)?(?:\.|\[\\(?:s\\S|S\\s|w\\W|W\\w|d\\D|D\\d)\])(?:[*+]|\{\d{0,9},\d{0,9}\})"
+    r"[?+]?\)?(?:\$|\\Z)?"
 )
-"""`any`: a sign of any kind, any number of times."""
+"""Any signs, in any number or so many; alone or as a group."""
 _GROUP = re.compile(r"\\(?:\d{1,2}|g<\w+>)")
 SCALARS = frozenset((str, int, float, bool, type(None)))
 
@@ -198,8 +194,8 @@ def takes_others_out(function: Callable[..., Any], arguments: tuple[Any, ...]) -
 
 @functools.lru_cache(maxsize=256)
 def takes_anything(pattern: str) -> bool:
-    """Tell whether a pattern leaves open what is in a part of the text, as `id:.*` does."""
-    return any(part["any"] for part in _OPEN_PART.finditer(pattern))
+    """Tell whether all that a pattern asks of a text is its length, if that, as `.{1,80}` does."""
+    return _ANY.fullmatch(pattern) is not None
 
 
 @functools.lru_cache(maxsize=256)
