@@ -106,7 +106,8 @@ def _releases(chance: random.Random, day: float, app: App) -> Iterator[Happening
         chosen = app.functions if many else (chance.choice(app.functions),)
         for function in chosen:
             app.versions[function] += 1
-            deployed = {**app.at(function), "by": by, "remote_address": address, "digest": "d"}
+            deployed = {**app.at(function), "by": by, "account": owner, "digest": "d"}
+            deployed |= {"remote_address": address}
             yield at, "VersionDeployed", deployed
             performed = {"by": by, "account": owner, "remote_address": address}
             performed |= {"project": app.name}

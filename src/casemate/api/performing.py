@@ -249,7 +249,6 @@ def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None =
             action=action.value if action is not None else "",
             resource=on.text if on is not None else "",
             empty=on is not None and on in call.empty,
-            account=call.answerable,
             alone=form.declared.alone is not None and _is_alone(form.declared.alone, call),
             what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
         )

@@ -99,7 +99,7 @@ class FactStream:
         self._listeners: dict[type[Fact], tuple[Callable[[Any], None], ...]] = {}
         """The feeds of a type are among its listeners."""
         self._feeds: set[Feed] = set()
-        self._restated: dict[type[Fact], Callable[[Any], Fact]] = {}
+        self._restated: dict[type[Fact], tuple[Callable[[Any], Fact], ...]] = {}
         self._counts: Callable[[tuple[object, ...]], bool] | None = None
 
     def count_with(self, counts: Callable[[tuple[object, ...]], bool]) -> None:
@@ -123,16 +123,15 @@ class FactStream:
         self._listeners[kind] = (*self._listeners.get(kind, ()), listener)
 
     def restate(self, kind: type[FactT], restated: Callable[[FactT], FactT]) -> None:
-        """Have facts of exactly this type heard as `restated` returns them; one for a type.
+        """Have facts of exactly this type heard as `restated` returns them, one after the other.
 
         It must not block. Where it raises, that is logged, and the fact is heard as it is.
         """
-        self._restated[kind] = restated
+        self._restated[kind] = (*self._restated.get(kind, ()), restated)
 
     def happened(self, fact: Fact) -> None:
         """Tell it. A listener that raises is logged, and keeps no other from hearing it."""
-        restated = self._restated.get(type(fact))
-        if restated is not None:
+        for restated in self._restated.get(type(fact), ()):
             try:
                 fact = restated(fact)
             except Exception:  # noqa: BLE001 - logged; what happened is told all the same

@@ -22,6 +22,7 @@ from casemate.certificates.tls import CertificateSource, NodeTls
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
+from casemate.gateway.accountable import tell_accounts
 from casemate.gateway.existing_projects import ExistingProjects
 from casemate.gateway.observed import counting
 from casemate.gateway.older_records import OlderRecords
@@ -98,6 +99,7 @@ class Foundations:
             decisions=self.nodes.decisions,
             deleting=self.deleting.now,
         )
+        tell_accounts(facts, accounts.answerable)
         keys = BuilderKeys(store, facts.happened, accounts.there_since)
         self.signatures = Signatures(store, keys, facts.happened, deleting=self.deleting.now)
         self.catalogue, self.uses = Catalogue(), UseCounter(store)

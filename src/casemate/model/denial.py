@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from casemate.model.asked_path import asked_path
-from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
+from casemate.model.facts import NOT_BY_NETWORK, Accountable, Actor, FunctionPlace
 from casemate.model.grant import Grant
 from casemate.model.principal import PrincipalKind, Resource, ResourceKind
 
@@ -41,7 +41,7 @@ class DenialKind(StrEnum):
     """Calls for which there was no room, beyond the first of each second, which have records."""
 
 
-class Denial(Fact, frozen=True, kw_only=True, rename={"by": "principal"}):
+class Denial(Accountable, frozen=True, kw_only=True, rename={"by": "principal"}):
     """One denied attempt, or many alike. Never holds a payload or a secret.
 
     Made by one of the functions below, each of which asks for all that its kind of place knows.

@@ -8,7 +8,7 @@ known holes of packages (`casemate.model.advisory_facts`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -51,7 +51,23 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     invocation: str = ""
 
 
-class OperationPerformed(Fact, frozen=True, kw_only=True):
+class Accountable(Fact, frozen=True, kw_only=True):
+    """Base of what rules count by account: by each token alone, who makes tokens has the threshold
+    once for each.
+    """
+
+    account: (
+        Annotated[
+            str,
+            msgspec.Meta(description="Said by the event in the journal; left out of answers."),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    """Who answers for it, where that is not `by`: of a token whoever made it. Said once it is told
+    (`casemate.gateway.accountable`)."""
+
+
+class OperationPerformed(Accountable, frozen=True, kw_only=True):
     """Somebody had the node change or delete something. Told of every such operation."""
 
     operation: str
@@ -67,9 +83,6 @@ class OperationPerformed(Fact, frozen=True, kw_only=True):
     """Of making a token: whether nobody else of the node may make one."""
     empty: bool = False
     """Of dropping or emptying something that holds data: whether nothing was in it."""
-    account: str = ""
-    """Who answers for it: of a token whoever made it, else `by`. Rules count by this one: by each
-    token alone, who makes tokens has the threshold once for each."""
 
 
 class SignedIn(Fact, frozen=True, kw_only=True):
@@ -78,7 +91,7 @@ class SignedIn(Fact, frozen=True, kw_only=True):
     method: str
 
 
-class VersionDeployed(Fact, frozen=True, kw_only=True):
+class VersionDeployed(Accountable, frozen=True, kw_only=True):
     """A version is in force."""
 
     digest: str
@@ -103,7 +116,7 @@ class TriggerChanged(Fact, frozen=True, kw_only=True):
     """Whether the function has no version before."""
 
 
-class FunctionRemoved(Fact, frozen=True, kw_only=True):
+class FunctionRemoved(Accountable, frozen=True, kw_only=True):
     """A function is gone, or one version of it (`version` says which)."""
 
     alone: bool = False
@@ -139,7 +152,7 @@ class AliasMoved(Fact, frozen=True, kw_only=True):
     """Unix time at which a trial ends by itself; 0: it is none."""
 
 
-class GrantsApproved(Fact, frozen=True, kw_only=True):
+class GrantsApproved(Accountable, frozen=True, kw_only=True):
     """Somebody let a version have more than the one before."""
 
     added: tuple[str, ...]

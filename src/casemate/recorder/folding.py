@@ -14,7 +14,14 @@ from typing import Any
 import msgspec
 
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import BaselineDeviation, DecoyTouched, Fact, GrantUsed, InvocationEnded
+from casemate.model.facts import (
+    Accountable,
+    BaselineDeviation,
+    DecoyTouched,
+    Fact,
+    GrantUsed,
+    InvocationEnded,
+)
 
 WINDOW_SECONDS = 1.0
 MAX_DIFFERENT = 512
@@ -82,6 +89,8 @@ def _nameless(fact: Fact, *, of_one: bool) -> Fact:
     fields: dict[str, Any] = {"invocation": "", "remote_address": "", "by": OTHERS}
     if not of_one:
         fields |= {"project": "", "function": "", "version": 0}
+    if isinstance(fact, Accountable):
+        fields |= {"account": msgspec.UNSET}
     if isinstance(fact, Denial):
         fields |= {"resource": OTHERS, "reason": "more different ones than are told apart"}
     if isinstance(fact, BaselineDeviation):

@@ -332,6 +332,9 @@ def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -
     }
     if isinstance(fact, facts.NodeTold):
         own["event"] = msgspec.Raw(fact.event)  # as it stands in the other journal
+    user = _cut(fact.by) or "node"
+    if isinstance(fact, facts.Accountable) and fact.account is msgspec.UNSET:
+        own["account"] = user
     alike = min(getattr(fact, "count", 1) * count, _MOST_ALIKE)
     function = f"{fact.project}/{fact.function}" if fact.function else _named(fact)
     found: dict[str, Any] = {
@@ -349,7 +352,7 @@ def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -
             "event_code": type(fact).__name__,
             "product": {"name": "Casemate", "vendor_name": "Casemate", "version": __version__},
         },
-        "actor": {"user": {"name": _cut(fact.by) or "node"}},
+        "actor": {"user": {"name": user}},
         "unmapped": own,
     }
     if logged is not None:

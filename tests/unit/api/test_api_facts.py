@@ -163,15 +163,6 @@ def test_who_makes_a_token_alone_is_told(performing, send, told, monkeypatch, kn
     assert (action, resource, by.principal) == (Action.TOKEN_WRITE, NODE, "token:owner")
 
 
-def test_who_answers_for_the_token_that_was_used_is_told(performing, send, told, parts) -> None:
-    parts.accounts.answerable = lambda caller: {"token:owner": "user:ada"}.get(caller, caller)
-    for form in CHANGING:
-        performing(lambda _call, form=form: samples.answer_of(form))
-        send(form)
-        is_open = form.declared.decided is Decided.OPEN
-        assert told[0].account == (ANONYMOUS.text if is_open else "user:ada"), form.id
-
-
 def test_reading_is_not_told(performing, send, told) -> None:
     for form in READING:
         performing(lambda _call, form=form: samples.answer_of(form))

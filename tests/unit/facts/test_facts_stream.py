@@ -189,6 +189,7 @@ def test_facts_of_a_type_are_heard_as_they_are_restated(caplog: pytest.LogCaptur
         raise RuntimeError("broken")
 
     stream.restate(SignedIn, fail)
+    stream.restate(SignedIn, lambda fact: signed_in(f"{fact.by}-last"))
     stream.happened(signed_in())
-    assert heard[2:] == [signed_in()]
+    assert heard[2:] == [signed_in("user:ada-too-last")], "what one has said is kept"
     assert "SignedIn is told as it is" in caplog.text

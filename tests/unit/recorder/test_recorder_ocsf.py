@@ -19,6 +19,7 @@ from casemate.recorder.protocol import MAX_FACT_BYTES
 
 HINTS = {
     facts.Fact,
+    facts.Accountable,
     facts.LogsWritten,
     facts.HostAsked,
     facts.InvocationMeasured,
