@@ -7,6 +7,15 @@ REFUSED what cannot be done in the first place. Nothing of any is found by a cal
 
 from __future__ import annotations
 
+from support.carried_kernel import (
+    FLAGGED_MORE,
+    KERNEL_IMPORTS,
+    KERNEL_MORE,
+    OPEN_MORE,
+    QUIET_MORE,
+    REFUSED_MORE,
+    SHOWN_IN_REGISTERS,
+)
 from support.carried_libraries import LIBRARIES, OF_C
 from support.carried_more import MORE, MORE_IMPORTS
 
@@ -103,6 +112,7 @@ def reads(path):
         return len(found.read())
 """
     + MORE_IMPORTS
+    + KERNEL_IMPORTS
 )
 """What is run at import, after all of `functions/attacks/residue.py`."""
 
@@ -224,7 +234,7 @@ KERNEL = {
 }
 """What a process is not used again for, or what is taken away from it."""
 
-FLAGGED = ("prctl", "timer_create")
+FLAGGED = ("prctl", "timer_create", *FLAGGED_MORE)
 """Calls by which some of these show, and a process is not used again for."""
 
 QUIET = {
@@ -398,8 +408,12 @@ REFUSED = {
 """What is refused. `RAISES` makes a call and raises what it is answered with."""
 
 RAISES = """
+NUMBERS = {"mseal": 462, "cachestat": 451, "mincore": 27, "pkey_alloc": 330, "pkey_mprotect": 329,
+           "remap_file_pages": 216, "map_shadow_stack": 453, "listmount": 458,
+           "lsm_set_self_attr": 460, "set_thread_area": 205}
+
 def RAISES(name, *arguments):
-    number = {"mseal": 462, "cachestat": 451, "mincore": 27, "pkey_alloc": 330}.get(name)
+    number = NUMBERS.get(name)
     if number is not None:
         CALLS.setdefault(name, number)
     result = raw(name, *arguments)
@@ -410,6 +424,10 @@ WARNED = {}
 FLAGS = "%s"
 """
 
-SHOWN = LIBRARIES | MORE | OF_C
+SHOWN = LIBRARIES | MORE | OF_C | SHOWN_IN_REGISTERS
+OPEN |= OPEN_MORE
+KERNEL |= KERNEL_MORE
+QUIET |= QUIET_MORE
+REFUSED |= REFUSED_MORE
 COUNT = sum(map(len, (SHOWN, OPEN, KERNEL, QUIET, AGAIN, REFUSED)))
 """How many there are."""

@@ -335,6 +335,8 @@ ENDED = {
     "a signal": "state.append('secret'); os.kill(os.getpid(), signal.SIGKILL) or time.sleep(9)",
     "a wild jump": "state.append('secret'); libc.qsort(WHOLE, SIZE, 1, 1)",
     "its socket closed": "state.append('secret'); os.close(3)",
+    "alignment is checked": "machine(bytes.fromhex('9c480fba2c24129dc3')); 7 / state.count(7)",
+    "text goes backwards": "machine(bytes.fromhex('fdc3')); state.extend(b'x' * 9000)",
     "time runs out": "state.append('secret'); open('/tmp/residue', 'w').write('x'); time.sleep(99)",
     "time runs out at work": "state.append('secret')\nwhile True: pass",
     "memory runs out": (
