@@ -142,13 +142,21 @@ def _is_wider(grant: Grant, before: CompiledGrants) -> bool:
 
 
 def require_approval(
-    live: FunctionSpec | None, new: FunctionSpec, approve: bool
+    live: FunctionSpec | None,
+    new: FunctionSpec,
+    approve: bool,
+    forgets: tuple[Grant, ...] = (),
 ) -> GrantDifference:
     """Return the difference of a deploy; raise WideningError if it needs an approval it lacks.
 
-    `live` is None for a function's first deploy, which widens from nothing.
+    `live` is None for a function's first deploy, which widens from nothing. `forgets` is what it
+    would have the project's data forget (`casemate.admission.forgetting`).
     """
     found = spec_difference(live, new)
+    if forgets:
+        found = msgspec.structs.replace(
+            found, added=(*found.added, *forgets), widening=(*found.widening, *forgets)
+        )
     if found.widens and approve is not True:
         raise WideningError(new.name, found, first=live is None)
     return found

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from casemate.admission.forgetting import told
 from casemate.model.deployment import Alias, NewVersion, Version
 from casemate.model.facts import (
     Actor,
@@ -66,7 +67,7 @@ def deployed(
     about = _about(version.project, version.function, version.number, by)
     yield VersionDeployed(**about, digest=version.digest)
     if new.approved:
-        added = tuple(grant.text for grant in new.approved)
+        added = tuple(told(grant) for grant in new.approved)
         alone = approves_alone(version.project, version.function, by)
         yield GrantsApproved(**about, added=added, alone=alone)
 

@@ -16,6 +16,7 @@ from casemate.model.denial import Denial, DenialKind, denied_at
 from casemate.model.deployment import TrialTerms, Version
 from casemate.model.errors import CasemateError
 from casemate.model.facts import Actor, Fact, FunctionPlace
+from casemate.model.grant import Grant
 
 
 class DeployDecisions:
@@ -40,6 +41,7 @@ class DeployDecisions:
         self,
         wanted: Sequence[Deployment],
         versions: Sequence[Version],
+        forgets: Sequence[tuple[Grant, ...]],
         *,
         approve: bool,
         trial: TrialTerms | None,
@@ -47,6 +49,7 @@ class DeployDecisions:
     ) -> list[GrantDifference]:
         """Return what each would be granted more or less, as if the others were live already.
 
+        `forgets` is what each would have the project's data forget, which is approved with that.
         Raises what the first that cannot be deployed is refused for; `about` names it.
         """
         for one in wanted:
@@ -54,13 +57,13 @@ class DeployDecisions:
                 self._require_movable(one.project, one.function)
         self.require_ready_room(versions)
         differences = []
-        for one, version in zip(wanted, versions, strict=True):
+        for one, version, gone in zip(wanted, versions, forgets, strict=True):
             with about(one):
                 if trial is not None:
                     self._require_way_back(version)
                 self._catalogue.check_routes(one.project, one.function, version, versions)
                 self._catalogue.check_consumers(one.project, one.function, version, versions)
-                differences.append(self._require_approval(version, approve=approve, by=by))
+                differences.append(self._require_approval(version, gone, approve=approve, by=by))
         return differences
 
     def obstacles(self, one: Version, together: Sequence[Version]) -> list[CasemateError]:
@@ -90,12 +93,14 @@ class DeployDecisions:
                 shares = [100] * number + [0] * (len(together) - number)
                 self._ready.require_room(list(zip(together, shares, strict=True)))
 
-    def _require_approval(self, tentative: Version, *, approve: bool, by: Actor) -> GrantDifference:
+    def _require_approval(
+        self, tentative: Version, forgets: tuple[Grant, ...], *, approve: bool, by: Actor
+    ) -> GrantDifference:
         """Return what a deploy changes; WideningError, and a record, if it may not."""
         live = self._catalogue.most_live(tentative.project, tentative.function)
         try:
             return require_approval(
-                live.spec if live is not None else None, tentative.spec, approve=approve
+                live.spec if live is not None else None, tentative.spec, approve, forgets
             )
         except WideningError as error:
             self._happened(widening_denied(tentative, error, "function:deploy", by))

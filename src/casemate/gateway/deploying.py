@@ -18,6 +18,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploy_decisions import DeployDecisions, about
 from casemate.gateway.deployed_state import DeployedState
 from casemate.gateway.foreseeing import require_runnable
+from casemate.gateway.forgetting import Declaring
 from casemate.gateway.start_places import StartPlace
 from casemate.gateway.vouched import Vouching, VouchingStamp
 from casemate.manifest import require_packages
@@ -28,12 +29,11 @@ from casemate.model.facts import (
     Actor,
     Fact,
 )
-from casemate.model.grant import Resources
+from casemate.model.grant import Grant, Resources
 from casemate.model.processes import GatewayConfig
 from casemate.model.still import require_still
 from casemate.operations.deployments import KeepVersions, ShowAliasHistory
 from casemate.operations.inboxes import GiveUpInbox
-from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.opening import ImportFailedError
 from casemate.sandbox.zygote import Zygote
@@ -53,6 +53,7 @@ class _Tentative(NamedTuple):
 
     version: Version
     resources: Resources
+    forgets: tuple[Grant, ...]
     packages: Packages
     admitted: Admitted
     manifest: BundleManifest
@@ -89,6 +90,7 @@ class Deploying:
         self._bundles = bundles
         self._vouching = vouching
         self._data = data
+        self._declaring = Declaring(data)
         self._gate = gate
         self._happened = happened
         self._approves_alone = approves_alone
@@ -143,10 +145,13 @@ class Deploying:
                             await self.give_up(new.project, new.function)
                     return KeepVersions(versions=news, by=by.principal)
 
+                left = [each for each in found if not await self._declared(each)]
                 async with self._state.loading:
                     versions = await self._state.make(decide)
                     undo.pop_all()
                     self._adopt(versions, zygotes)
+                for each in left:
+                    await self._declaring.let_go(each.version.project, each.resources)
         self._vouching.look_ahead(versions)
         for version, new, was in zip(versions, news, before, strict=True):
             for fact in changes.deployed(version, new, by, self._approves_alone):
@@ -187,7 +192,11 @@ class Deploying:
         versions = [
             _version(one, manifest) for one, manifest in zip(wanted, manifests, strict=True)
         ]
-        self._decisions.decide(wanted, versions, approve=approve, trial=trial, by=by)
+        forgets = [
+            await self._declaring.forgets(one.project, manifest.resources)
+            for one, manifest in zip(wanted, manifests, strict=True)
+        ]
+        self._decisions.decide(wanted, versions, forgets, approve=approve, trial=trial, by=by)
 
     def _admit(
         self,
@@ -200,7 +209,10 @@ class Deploying:
     ) -> list[tuple[NewVersion, _Tentative]]:
         """Decide on what is in memory, each as if the others were live already."""
         together = [each.version for each in found]
-        differences = self._decisions.decide(wanted, together, approve=approve, trial=trial, by=by)
+        forgets = [each.forgets for each in found]
+        differences = self._decisions.decide(
+            wanted, together, forgets, approve=approve, trial=trial, by=by
+        )
         return [
             (
                 NewVersion(
@@ -267,15 +279,17 @@ class Deploying:
             self._dispatcher.adopt(version, zygote)
 
     async def _prepare(self, new: NewVersion, tentative: _Tentative, undo: ExitStack) -> Zygote:
-        """Start a function once, and have what it declares; `undo` ends it again."""
+        """Start a function once; `undo` ends it again."""
         with about(new):
             zygote = await self._start(tentative.version)
             undo.callback(zygote.close)
             require_still()  # it took as long as the function says
-            await self._data.change(
-                EnsureResources(project=new.project, resources=tentative.resources)
-            )
         return zygote
+
+    async def _declared(self, each: _Tentative) -> bool:
+        """Have what it declares, and tell whether that is all: what is forgotten comes after it."""
+        with about(each.version):
+            return await self._declaring.ensure(each.version.project, each.resources)
 
     async def _tentative(self, wanted: Deployment, by: Actor) -> _Tentative:
         """Return the version that a deploy would make, checked against what the node can run.
@@ -291,6 +305,7 @@ class Deploying:
         return _Tentative(
             version=_version(wanted, manifest),
             resources=manifest.resources,
+            forgets=await self._declaring.forgets(wanted.project, manifest.resources),
             packages=found,
             admitted=admitted,
             manifest=manifest,
@@ -318,7 +333,9 @@ class Deploying:
                 with about(each.version):
                     admitted = await self._vouching.require(each.manifest, by)
                 each = each._replace(admitted=admitted, vouched_by=stamp)  # noqa: PLW2901
-            anew.append(each)
+            # Another deploy may have declared them otherwise, or a message have come.
+            forgets = await self._declaring.forgets(each.version.project, each.resources)
+            anew.append(each._replace(forgets=forgets))
         return anew
 
     async def _start(self, version: Version) -> Zygote:

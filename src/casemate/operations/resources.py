@@ -13,7 +13,8 @@ from casemate.operations.fields import Name
 class EnsureResources(Operation[None], frozen=True, kw_only=True):
     """Make what is declared and missing; ConflictError if it is there with other keys.
 
-    Limits, indexes, TTL and retention of what is there are changed to what is declared.
+    Limits, indexes, TTL and retention of what is there are changed to what is declared, whatever
+    is forgotten by it.
     """
 
     declared = Declaration(decided=Decided.INSIDE)

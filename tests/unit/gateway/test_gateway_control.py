@@ -48,6 +48,7 @@ from casemate.model.still import asked_again
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.nodes import Decisions
 from casemate.operations.advisories import ExceptAdvisory
+from casemate.operations.declaration import Operation
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import PlannedFunction, SetAlias, Target
 from casemate.operations.grants import ListUses
@@ -61,7 +62,7 @@ from casemate.operations.records import (
     ShowError,
     ShowInvocation,
 )
-from casemate.operations.resources import EnsureResources
+from casemate.operations.resources import EnsureResources, ShowResources
 from casemate.operations.trials import EndTrial, StartTrial
 from casemate.recorder.denials import DenialRecorder
 from casemate.restrictions import Restrictions
@@ -184,6 +185,7 @@ class Data:
         self.subscribed: dict[str, list[tuple[str, str]]] = {}
         self.fault: Exception | None = None
         self.given_up: list[str] = []
+        self.present: dict[str, Resources] = {}
 
     async def change(self, operation: EnsureResources | Subscribe | GiveUpInbox) -> int | None:
         if isinstance(operation, GiveUpInbox):
@@ -199,7 +201,14 @@ class Data:
         if self.fault is not None:
             raise self.fault
         self.ensured.append((operation.project, operation.resources))
+        self.present[operation.project] = operation.resources
         return None
+
+    async def read(self, operation: Operation[Any]) -> Any:
+        """Show what was ensured last; what is in there cannot be read."""
+        if isinstance(operation, ShowResources):
+            return self.present.get(operation.project, Resources())
+        raise UnavailableError("It cannot be read.")
 
 
 class Delivery:
