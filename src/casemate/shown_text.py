@@ -15,14 +15,18 @@ UNSAFE_BELOW_10000 = (
 _UNSAFE = (
     # Surrogates cannot be encoded.
     rf"{UNSAFE_BELOW_10000}\ud800-\udfff"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+    # Controls of hieroglyphs, a filler and a note's head without a picture are text beyond U+FFFF.
+    r"\U00013430-\U0001343f\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
 )
-_IN_A_ROW = (
-    # Joiners and selectors of variants are of scripts and emoji, but not several in a row.
-    r"[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
+_OUT_OF_PLACE = (
+    # Joiners and selectors of variants are of scripts and emoji, but not several in a row, and not
+    # where text begins or behind a Latin, Greek or Cyrillic letter, but for those of a key's cap.
+    r"(?<![^\u0000-\u007f\u00c0-\u052f])"
+    r"[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]+(?!\u20e3)"
+    r"|[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
     r"|[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}"
 )
-UNSAFE = re.compile(rf"[\n{_UNSAFE}]|{_IN_A_ROW}")
+UNSAFE = re.compile(rf"[\n{_UNSAFE}]|{_OUT_OF_PLACE}")
 _MARKS = str.maketrans(
     {
         **{"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]", "~": "\\~"},
@@ -64,7 +68,7 @@ def unsafe_in(text: str) -> tuple[int, str] | None:
     With it what it is, as `U+200B`: for refusing a text that is new.
     """
     # Each process has what shows texts; few refuse any.
-    found = re.search(rf"[{_UNSAFE}]|{_IN_A_ROW}", text)
+    found = re.search(rf"[{_UNSAFE}]|{_OUT_OF_PLACE}", text)
     return None if found is None else (found.start(), f"U+{ord(found[0][0]):04X}")
 
 

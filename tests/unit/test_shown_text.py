@@ -94,6 +94,8 @@ _IGNORED = (
     range(0xE0000, 0xE1000),
 )
 """Unicode's Default_Ignorable_Code_Point beside U+00AD: nothing is shown for these."""
+_WITHOUT_A_PICTURE = (*map(chr, range(0x13430, 0x13440)), "\U00016fe4", "\U0001d159")
+_OF_OTHER_LETTERS = "\u180b\u180f\u200c\u200d\ufe00\ufe0e\ufe0f\U000e0100\U000e01ef"
 
 
 def test_no_text_is_hidden_in_characters_that_are_not_shown() -> None:
@@ -103,8 +105,29 @@ def test_no_text_is_hidden_in_characters_that_are_not_shown() -> None:
         assert unsafe_in(f"a\n{each * 3}b") == (2, f"U+{ord(each):04X}")
 
 
+@pytest.mark.parametrize("each", _WITHOUT_A_PICTURE)
+def test_nor_in_signs_without_a_picture(each: str) -> None:
+    assert on_one_line(f"a{each}b") == f"a\\U{ord(each):08x}b"
+    assert unsafe_in(f"a{each}b") == (1, f"U+{ord(each):04X}")
+
+
+@pytest.mark.parametrize("each", _OF_OTHER_LETTERS)
+@pytest.mark.parametrize("before", ["", "ad", "7", "\n", "a \u00e9", "\u0430", "\u03b1"])
+def test_nor_one_by_one_behind_letters_that_have_no_variants(each: str, before: str) -> None:
+    """A byte behind each letter, or a name that looks like another: `ad` and `min`."""
+    text = f"{before}{each}min"
+    assert each not in on_one_line(text)
+    assert printable(text).endswith("?min")
+    assert unsafe_in(text) == (len(before), f"U+{ord(each):04X}")
+
+
 @pytest.mark.parametrize(
-    "text", ["\u2764\ufe0f", "\U0001f469\u200d\U0001f4bb", "\u8fbb\U000e0100", "\u1820\u180b"]
+    "text",
+    [
+        *("\u2764\ufe0f", "\U0001f469\u200d\U0001f4bb", "\u8fbb\U000e0100", "\u1820\u180b"),
+        *("1\ufe0f\u20e3", "\u00a9\ufe0f", "\u0645\u06cc\u200c\u062e", "\u0915\u094d\u200d\u0937"),
+        "\U0001f3f3\ufe0f\u200d\U0001f308",
+    ],
 )
 def test_emoji_and_variants_of_letters_are_left_as_they_are(text: str) -> None:
     assert on_one_line(text) == text
