@@ -38,7 +38,13 @@ _LISTING = re.compile(r"(?:package|composer|manifest)(?:-lock)?\.json")
 _MAX_BYTES = 256 * 1024
 """Of a file of settings; longer ones are data."""
 _MAX_FILES = 5_000
-_DYNAMIC = ("import_module", "__import__", "iter_modules", "walk_packages", "entry_points")
+_DYNAMIC = (
+    *("import_module", "__import__", "iter_modules", "walk_packages", "entry_points"),
+    *("run_module", "resolve_name", "CDLL", "LoadLibrary", "dlopen"),
+)
+_UNPICKLING = ("pickle", "dill", "joblib", "shelve", "torch", "skops", "mlflow", "allow_pickle")
+"""What is unpickled imports what it names: a model needs the package that it was made with."""
+_UNPICKLES = frozenset(("load", "loads", "Unpickler", "open", "load_model"))
 _DYNAMIC_SCRIPT = re.compile(r"\b(?:require|import)\(\s{0,9}(?:[^\"'`\s)/]|`[^`]{0,200}\$\{)")
 _QUOTED = re.compile(r"[\"'`]([^\"'`\n\s]{1,200})[\"'`]")
 _SCHEME = re.compile(r"(?<![\w+.-])[\w.-]{1,40}(\+[\w.-]{1,40})?://")
@@ -164,6 +170,8 @@ class _Python:
             self._imports.update(name for node in parsed.nodes for name in imported(node))
             if any(each in parsed.text for each in _DYNAMIC) and _loads_any(parsed.nodes):
                 self.is_known = False
+            if any(each in parsed.text for each in _UNPICKLING) and _unpickles(parsed.nodes):
+                self.is_known = False
             told = {id(node.value) for node in parsed.nodes if isinstance(node, ast.Expr)}
             for node in parsed.nodes:
                 if isinstance(node, ast.Constant) and id(node) not in told:
@@ -287,6 +295,20 @@ def _loads_any(nodes: Iterable[ast.AST]) -> bool:
             if called in _DYNAMIC and not (node.args and isinstance(node.args[0], ast.Constant)):
                 return True
     return False
+
+
+def _unpickles(nodes: Iterable[ast.AST]) -> bool:
+    """Tell whether something is unpickled, by a function of a library that does that."""
+    libraries, named, calls = False, False, set[str]()
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            libraries |= any(
+                part.endswith(_UNPICKLING) for name in imported(node) for part in name.split(".")
+            )
+        elif isinstance(node, ast.Call):
+            calls.add(getattr(node.func, "attr", getattr(node.func, "id", "")))
+            named |= any(each.arg == "allow_pickle" for each in node.keywords)
+    return named or "read_pickle" in calls or (libraries and bool(calls & _UNPICKLES))
 
 
 def _words_of(value: object) -> Iterator[str]:

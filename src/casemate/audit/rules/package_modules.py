@@ -119,6 +119,15 @@ _WITH = """
     pika aio-pika : kombu nameko dramatiq faststream celery
     aiokafka confluent-kafka nats-py : faststream faust
     flask : functions_framework connexion flask_restful flask_cors dash serverless_wsgi
+    pysocks socksio : requests urllib3 httplib2 httpx httpcore telethon praw slack_sdk
+    awscrt : boto3 botocore awsiot
+    fastexcel pyarrow adbc-driver-postgresql adbc-driver-sqlite sqlalchemy xlsx2csv : polars
+    pyarrow pandas polars numpy fsspec s3fs gcsfs adlfs : duckdb
+    s3fs gcsfs adlfs pyarrowfs-adlgen2 : pyarrow xarray zarr dask polars intake pyiceberg deltalake huggingface_hub datasets
+    openai anthropic cohere mistralai groq tiktoken langchain-openai langchain-anthropic langchain-aws langchain-google-genai langchain-community
+        : langchain llama_index crewai haystack litellm
+    netcdf4 h5netcdf zarr cfgrib rioxarray bottleneck : xarray
+    faiss-cpu chromadb pinecone qdrant-client unstructured pypdf : langchain langchain_community llama_index
     tzdata pytz backports-zoneinfo : *
 """
 
