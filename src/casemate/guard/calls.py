@@ -322,7 +322,7 @@ class Calls(Generations):
         result: Any,
     ) -> None:
         """Note what something named `sub` made: by a pattern, from what it was given."""
-        if result not in self._checked and takes_others_out(function, arguments):
+        if result not in self._checked and takes_others_out(function, arguments, named, result):
             self._checked[result] = _BY_PATTERN
         sources = sources_of(function, arguments, named)
         for source in sources:

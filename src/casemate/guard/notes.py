@@ -182,14 +182,27 @@ def _pattern_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any
     return arguments[0] if pattern is None and arguments else pattern
 
 
-def takes_others_out(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+def takes_others_out(
+    function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any], result: str
+) -> bool:
     """Tell whether `re.sub` replaces what is *not* of some kind, such as `[^a-z]`: a check.
 
-    Whoever replaces blanks, or a word, leaves all else as it was.
+    Whoever replaces blanks, or a word, leaves all else as it was. So does who replaces only the
+    first few, or each by itself: then what is left is looked at.
     """
     pattern = _pattern_of(function, arguments)
     text = getattr(pattern, "pattern", pattern)
-    return type(text) is str and ("[^" in text or "\\W" in text or "\\D" in text)
+    if type(text) is not str or not ("[^" in text or "\\W" in text or "\\D" in text):
+        return False
+    given = arguments if type(pattern) is re.Pattern else arguments[1:]
+    by = named.get("repl", given[0] if given else None)
+    first = named.get("count", given[2] if len(given) > 2 else 0)
+    if not first and type(by) is str and "\\" not in by:
+        return True
+    if not first and result not in given:
+        return True
+    own = result.replace(by, "") if type(by) is str and by else result
+    return re.search(pattern, own) is None
 
 
 @functools.lru_cache(maxsize=256)

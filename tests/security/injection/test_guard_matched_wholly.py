@@ -14,6 +14,7 @@ import re
 RULE = "({hours}) * 19 * 1.25"
 CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)")
 DIGITS = re.compile(r"\d+")
+OTHERS = re.compile(r"[^\d]")
 NUMBERS = re.compile(r"[\d\s()*+./-]+")
 def handler(event, context):
     hours = event["hours"]
@@ -21,6 +22,7 @@ def handler(event, context):
     return eval(RULE.format(hours=hours), {"__builtins__": {}})
 """
 HOSTILE = {"hours": "8) * 40 * (1"}
+FIRST = {"hours": "a8) * 40 * (1"}
 
 
 def rated(how: str) -> str:
@@ -47,6 +49,10 @@ def test_what_was_not_looked_at_is_not_checked(tmp_path: Path) -> None:
             rated("hours = CLOCK.sub(lambda m: str(int(m[1])), hours)"),
             {"hours": "8:30) * 40 * (1"},
         ),
+        "the first alone": (rated(r'hours = re.sub(r"[^\d]", "", hours, count=1)'), FIRST),
+        "the first, compiled": (rated("hours = OTHERS.sub('', hours, 1)"), FIRST),
+        "each by itself": (rated(r'hours = re.sub(r"([^\d])", r"\1", hours)'), HOSTILE),
+        "each by a function": (rated("hours = OTHERS.sub(lambda m: m[0], hours)"), HOSTILE),
         "a module": (
             r"""
             import importlib, re
@@ -75,6 +81,15 @@ def test_what_was_matched_as_a_whole_is(tmp_path: Path) -> None:
             "a clock": (
                 rated("hours = CLOCK.sub(lambda m: str(int(m[1])), hours)"),
                 {"hours": "8:30"},
+            ),
+            "the only one": (rated("hours = OTHERS.sub('', hours, 1)"), {"hours": "8h"}),
+            "by a function": (
+                rated("hours = OTHERS.sub(lambda m: '', hours)"),
+                {"hours": "8 h + 1"},
+            ),
+            "by numbers": (
+                rated("hours = OTHERS.sub(lambda m: str(ord(m[0])), hours)"),
+                {"hours": "8 + 1"},
             ),
         },
         [],

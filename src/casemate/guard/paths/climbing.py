@@ -18,7 +18,7 @@ from ..pieces import as_text
 from ..verdict import Verdict
 from .judgement import FIX, inside, judge
 
-_JOINED = ("path", "ends")
+_JOINED, _WHOLE = ("path", "ends"), ("path", "joined")
 _LEFT, _STEPS = ("path", "noted"), ("path", "steps")
 _CHANGED = "leaves the folder that the code names, before the path is resolved"
 _MAX_PATH = 4096
@@ -43,6 +43,13 @@ def verdict_below(guard: Guard, path: str) -> Verdict | None:
     What it has resolved as a whole, and may have looked at, is `following`'s to judge.
     """
     return _judge(guard, path, path, below=True)
+
+
+def verdict_joined(guard: Guard, path: str) -> Verdict | None:
+    """Return a verdict on a path that is, as a whole, what `urljoin` has left its folder by."""
+    kept: dict[str, Origin] = guard.provenance.kept.get(_WHOLE, {})
+    origin = kept.get("/" + path.strip("/")) if kept else None
+    return Verdict(origin, _CHANGED, FIX) if origin is not None else None
 
 
 def has_left(guard: Guard) -> bool:
@@ -73,12 +80,17 @@ def resolved(guard: Guard, text: str, result: str, spans: Sequence[Span]) -> Non
     """Keep what a text with steps up has been resolved to, if it has left its folder by them."""
     origin = _climbs(text, spans) if _resolved(text) is not None else None
     if origin is not None:
-        joined(guard, result, origin)
+        _keep(guard, _JOINED, result, origin)
 
 
 def joined(guard: Guard, path: str, origin: Origin) -> None:
     """Keep a path that has left its folder as it was joined, by `urljoin`: no text shows it."""
-    kept: dict[str, Origin] = guard.provenance.kept.setdefault(_JOINED, {})
+    _keep(guard, _JOINED, path, origin)
+    _keep(guard, _WHOLE, path, origin)
+
+
+def _keep(guard: Guard, place: tuple[str, str], path: str, origin: Origin) -> None:
+    kept: dict[str, Origin] = guard.provenance.kept.setdefault(place, {})
     if len(kept) < _MAX_KEPT and len(path.strip("/")) > 1:
         kept["/" + path.strip("/")] = origin
 

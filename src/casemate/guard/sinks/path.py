@@ -57,6 +57,8 @@ def verdict_on(guard: Guard, path: object, *, last: bool = True) -> Verdict | No
     verdict = following.left(guard, text)
     if verdict is None or following.is_checked(guard, text):
         verdict = following.dropped_in(guard, text)
+    if verdict is None and not following.is_checked(guard, text):
+        verdict = climbing.verdict_joined(guard, text)
     if verdict is not None:
         return verdict
     sure = is_known(guard, path) or is_known(guard, text)
