@@ -244,7 +244,6 @@ QUIET = {
     "capabilities that stay": "raw('capset', struct.pack('II', 0x20080522, 0), bytes(24))",
     "an owner of a pipe": "r, w = os.pipe(); raw('fcntl', r, 8, os.getpid())",
     "a signal of a pipe": "r, w = os.pipe(); raw('fcntl', r, 10, 12)",
-    "a hint for a file": "f = os.open('/tmp', 0); raw('fcntl', f, 1036, SCRATCH); os.close(f)",
     "a wait with priority": "raw('futex', SCRATCH, 6 | 128, 0, 0, 0, 0)",
     "many futexes": "raw('futex_waitv', SCRATCH, 0, 0, 0, 0)",
     "a stack for signals of a thread": (

@@ -226,11 +226,6 @@ QUIET_MORE = {
     "memory that may go": "raw('mmap', 0, 4096, 3, 0x28, -1, 0)",
     "memory below 2 GB": "raw('mmap', 0, 4096, 3, 0x62, -1, 0)",
     "huge pages of the host": "raw('mmap', 0, 2 << 20, 3, 0x40022, -1, 0)",
-    "a notice of a folder": "f = os.open('/tmp', 0); raw('fcntl', f, 1026, 1); os.close(f)",
-    "a hint for a file of its own": (
-        "f = os.open('/tmp/x', 0o102); raw('fcntl', f, 1036, struct.pack('Q', 3)); "
-        "os.close(f); os.remove('/tmp/x')"
-    ),
     "seals of memory": "f = os.memfd_create('s', 2); raw('fcntl', f, 1033, 15); os.close(f)",
     "a group for files that stays": "raw('setfsgid', os.getgid())",
     "a rule of Landlock": (
@@ -244,6 +239,15 @@ QUIET_MORE = {
 """What nothing shows, and a process is not used again for all the same."""
 
 REFUSED_MORE = {
+    "a notice of a folder": ("RAISES('fcntl', os.open('/tmp', 0), 1026, 1)", "0"),
+    "a hint for the code": (
+        "RAISES('fcntl', os.open(FILE_LOCKS[0], 0), 1036, struct.pack('Q', 3))",
+        "0",
+    ),
+    "a hint for a descriptor": (
+        "RAISES('fcntl', os.open('/tmp', 0), 1038, struct.pack('Q', 3))",
+        "0",
+    ),
     "how its futexes are hashed": ("RAISES('prctl', 78, 1, 16, 0, 0)", "0"),
     "numbers of timers that are chosen": ("RAISES('prctl', 77, 1, 0, 0, 0)", "0"),
     "what a fault of memory does": ("RAISES('prctl', 33, 1, 1, 0, 0)", "0"),

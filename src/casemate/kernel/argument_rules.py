@@ -82,6 +82,11 @@ call is over and its process is set back, what a later call writes there.
 """
 _LOCKS = (6, 7, 37, 38)
 """F_SETLK, F_SETLKW, F_OFD_SETLK and F_OFD_SETLKW."""
+_FILE_CONTROL = (*range(6), *range(8, 12), 15, 16, 36, 1024, 1025, 1030, 1032, 1033, 1034)
+"""What fcntl(2) does for a function, beside locks and the size of a pipe: duplicates, flags, owners
+and signals of a file, leases, the size of a pipe and seals. By F_NOTIFY a call heard of what others
+of its function opened at the same time, and F_SET_RW_HINT leaves a number at a file of others
+(before Linux 6.9), which the next call reads."""
 _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 65536
 """F_SETPIPE_SZ, and the size that a pipe has anyway. What an instance prints goes through a pipe of
 the gateway's, for whose user the kernel counts it; it lets few of all of them be larger."""
@@ -169,7 +174,7 @@ def asked_option_rule(refused: Instruction) -> list[Instruction]:
 
 
 def file_control_rule() -> list[Instruction]:
-    """Take no locks of parts of a file, and make no pipe larger.
+    """Take no locks of parts of a file, make no pipe larger, and do nothing that is not listed.
 
     They can be any number, for each of which all who close that file anywhere pay. Descriptors that
     have no file (epoll, eventfd, timers) are all of one inode, of which the whole machine's are.
@@ -178,8 +183,10 @@ def file_control_rule() -> list[Instruction]:
     rule: list[Instruction] = [(_LD, 0, 0, _ARG1)]
     for command in _LOCKS:
         rule += [(_JEQ, 0, 1, command), _nothing_done()]
-    size = [(_LD, 0, 0, _ARG2), (_JGT, 0, 1, _PIPE_BYTES), _refuse(_EPERM)]
-    return [*rule, (_JEQ, 0, len(size), _SET_PIPE_SIZE), *size, _allow()]
+    for command in _FILE_CONTROL:
+        rule += [(_JEQ, 0, 1, command), _allow()]
+    size = [(_LD, 0, 0, _ARG2), (_JGT, 0, 1, _PIPE_BYTES), _refuse(_EPERM), _allow()]
+    return [*rule, (_JEQ, 0, len(size), _SET_PIPE_SIZE), *size, _refuse(_EINVAL)]
 
 
 def flock_rule(allowed: Instruction) -> list[Instruction]:

@@ -177,9 +177,9 @@ def watch(how):
     if how == "dnotify":
         signal.signal(signal.SIGIO, lambda *_: HEARD.append("heard"))
         descriptor = os.open(os.path.dirname(os.__file__), os.O_RDONLY)
-        tried(fcntl.fcntl, descriptor, F_NOTIFY, 0x80000001 - (1 << 32))
+        refused = tried(fcntl.fcntl, descriptor, F_NOTIFY, 0x80000001 - (1 << 32))
         time.sleep(1.0)
-        return {"result": HEARD}
+        return {"result": HEARD, "refused": refused}
     if how == "inotify":
         return called(LIBC.inotify_init1(0))
     return called(LIBC.fanotify_init(0, 0))

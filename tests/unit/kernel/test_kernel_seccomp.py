@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from casemate.kernel import argument_rules, linux, seccomp, system_calls, userfault
@@ -516,9 +516,22 @@ def test_locks_of_parts_of_files_are_none(command: int) -> None:
     assert in_instance(FCNTL, 9, command | 1 << 32, 0x7000) == DONE
 
 
-@pytest.mark.parametrize("command", [0, 1, 2, 3, 4, 5, 36, 1030, 1032, 1033])
+LISTED = (0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 15, 16, 36, 1024, 1025, 1030, 1032, 1033, 1034)
+
+
+@pytest.mark.parametrize("command", LISTED)
 def test_other_uses_of_fcntl_are_what_they_were(command: int) -> None:
     assert in_instance(FCNTL, 9, command, 1 << 20) == ALLOW
+
+
+@given(st.integers(0, 2**64 - 1) | st.integers(0, 64) | st.integers(1000, 1064))
+@example(1026)
+@example(1036)
+def test_no_use_of_fcntl_that_is_not_listed_is_made(command: int) -> None:
+    """F_NOTIFY, by which other calls are heard of, and F_SET_RW_HINT, which stays at a file."""
+    known = (*LISTED, 6, 7, 37, 38, 1031)
+    if command & 0xFFFFFFFF not in known:
+        assert in_instance(FCNTL, 9, command, 1) == EINVAL
 
 
 @pytest.mark.parametrize(
