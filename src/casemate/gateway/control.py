@@ -236,10 +236,11 @@ class NodeControl:
         try:
             await self._uses.flush()
             uses = await self._store.read(ListUses(project=project, function=function))
+            versions = (await self.function(project, function)).versions
         except CasemateError:
             return False
-        live = self._catalogue.most_live(project, function)
-        return not uses and (live is None or not live.spec.public)
+        # One that is live at the end says nothing of those that strangers called before.
+        return not uses and not any(version.spec.public for version in versions)
 
     async def _removed(
         self,

@@ -122,8 +122,8 @@ class FunctionRemoved(Accountable, frozen=True, kw_only=True):
     alone: bool = False
     """By the accounts and policies nobody else may approve what it is granted."""
     idle: bool = False
-    """It used no grant and no package of its did anything, and nobody may call it without a token.
-    """
+    """It used no grant and no package of its did anything, and none of its versions that were still
+    there was open to callers without a token."""
 
 
 class FunctionQuarantined(Fact, frozen=True, kw_only=True):

@@ -142,6 +142,24 @@ def test_removals(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_what_strangers_could_call_was_not_idle(tmp_path: Path) -> None:
+    """Whichever version is live at the end, and whichever is removed first."""
+
+    async def scene(node: Node, told: list[Fact]) -> None:
+        for public, number in ((False, 0), (True, 0), (True, 1)):
+            await node.deploy(public=public)
+            await node.deploy()
+            told.clear()
+            if number:
+                await node.control.remove_version("t", "f", number, by=EVE)
+            else:
+                await node.control.remove("t", "f", by=EVE)
+            (gone,) = told
+            assert isinstance(gone, FunctionRemoved) and gone.idle is not public
+
+    play(tmp_path, scene)
+
+
 def test_an_alias_and_a_rollback(tmp_path: Path) -> None:
     async def scene(node: Node, told: list[Fact]) -> None:
         for _ in range(3):
