@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import re
 import sys
@@ -50,6 +51,9 @@ FIX_FRAME = "use a format without code: pandas.read_parquet, read_csv or read_js
 
 _NUMBERS = re.compile(r"\s*+-?\d++(?:\.\d++)?(?:\s*+,\s*+-?\d++(?:\.\d++)?)*+\s*+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
+_COMPRESSED = re.compile(rb"(?P<gzip>\x1f\x8b\x08)|\x78[\x01\x5e\x9c\xda]")
+"""How gzip and zlib begin."""
+_MAX_COMPRESSED = 64
 _MIN_DATA = 8
 _MIN_PART = 24
 """Characters of a part of the event's text that is no part of it by chance."""
@@ -145,7 +149,7 @@ def _decoded_from(taint: Taint, data: bytes) -> Origin | None:
             continue
         with contextlib.suppress(ValueError):
             raw = base64.b64decode(compact + "=" * (-len(compact) % 4))
-            if data in raw or data in _inflated(raw):
+            if data in raw or any(data in inflated for inflated in _inflated(raw)):
                 return origin.decoded("base64")
             if raw in data:
                 parts[raw] = origin.decoded("base64")
@@ -166,12 +170,17 @@ def _put_together(data: bytes, parts: dict[bytes, Origin]) -> Origin | None:
     return first
 
 
-def _inflated(data: bytes) -> bytes:
-    for kind, bits in ((b"\x1f\x8b", 31), (b"\x78", 15)):
-        if data.startswith(kind):
-            with contextlib.suppress(zlib.error):
-                return zlib.decompressobj(bits).decompress(data, MAX_DATA)
-    return b""
+def _inflated(data: bytes) -> Iterator[bytes]:
+    """Yield what is compressed in data: all of it, or a part behind a head of its own."""
+    left = MAX_DATA
+    for found in itertools.islice(_COMPRESSED.finditer(data), _MAX_COMPRESSED):
+        bits = 31 if found["gzip"] else 15
+        with contextlib.suppress(zlib.error):
+            inflated = zlib.decompressobj(bits).decompress(data[found.start() :], left)
+            left -= len(inflated)
+            yield inflated
+        if left <= 0:
+            return
 
 
 def judge_pickle(

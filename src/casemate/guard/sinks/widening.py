@@ -201,5 +201,21 @@ def _inside(name: str, argument: Any) -> Sequence[Any]:
         return tuple(argument[1])
     if name in _LOOKS:
         return (argument[1],)
-    # What may be left out, as blanks around, says nothing of what is between.
-    return (argument[2],) if name in _REPEATS and argument[0] else ()
+    # What may be left out, as blanks around, says nothing of what is between; but words do.
+    if name in _REPEATS and (argument[0] or _has_word(argument[2])):
+        return (argument[2],)
+    return ()
+
+
+def _has_word(items: Any) -> bool:
+    """Tell whether something has a word of the code's: two letters in a row, as in `(?:the )?`."""
+    letters = 0
+    for operation, argument in items:
+        name = str(operation)
+        if name == "LITERAL" and argument != ord(STAND_IN) and chr(argument).isalpha():
+            letters += 1
+        else:
+            letters = 0
+        if letters > 1 or any(map(_has_word, _inside(name, argument))):
+            return True
+    return False

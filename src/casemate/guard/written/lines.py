@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..origin import Span
 from ..spans import around
 
-BREAKS = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+BREAKS = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _INDENT = re.compile(r"[ \t]{0,16}(?=[^\s])")
 MAX_LINE = 512
 """Characters of a line that are looked at, before and after where data begins one."""

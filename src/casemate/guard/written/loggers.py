@@ -43,7 +43,7 @@ _MAX_CHAIN = 20
 """Exceptions of a trace whose texts are looked at."""
 MAX_BEGUN = 512
 """Characters of a line that is written in pieces, by which the next are judged."""
-_BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
+_BREAK = re.compile(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _OF_SAMPLES = ("# HELP ", "# TYPE ", "CEF:", "LEEF:", "<")
 """How samples of metrics begin, as they are shown to who collects them."""
 _PASSED = ("log", "passed")
