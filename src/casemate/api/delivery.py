@@ -303,7 +303,7 @@ async def _require_receiver(operation: RedriveFunctionDeadLetters, call: Call) -
         await call.service.control.function(project, name)
     except NotFoundError as error:
         raise NotFoundError(
-            f"The function {project}/{name}, which would get its events, no longer exists.",
+            f"There is no function {project}/{name} that would get its events.",
             next_step=f"Send them to another one: casemate dlq redrive {project}/{name} --all --to "
             f"FUNCTION. Or delete them: casemate dlq purge {project}/{name} --all",
         ) from error

@@ -32,6 +32,8 @@ OTHER_WORDS = {
     "describe": ("show",),
     "get": ("show", "get", "ls"),
     "show": ("ls",),
+    "items": ("query",),
+    "cat": ("get", "show"),
     "delete": ("rm", "purge"),
     "remove": ("rm", "purge"),
     "rm": ("purge",),
@@ -55,6 +57,8 @@ OTHER_WORDS = {
     "canary": ("promote",),
     "help": ("--help",),
     "version": ("--version",),
+    "projects": ("ls",),
+    "roles": ("policy",),
 }
 """How other programs call what a command does: the first of these that there is, is proposed."""
 _INDENT = 3
@@ -103,6 +107,7 @@ class DocumentedGroup(TyperGroup):
             known = options.union(self.commands)
             here = next((name for name in OTHER_WORDS.get(word, ()) if name in known), "")
             is_name = word not in OTHER_WORDS  # `ls close` would list what is of `close`
+            is_name = is_name and not any(not each.startswith("-") for each in args[1:])
             if not here and is_name and ctx.parent and "Did you mean" not in error.message:
                 here = self._shown_by(word)
             if here:

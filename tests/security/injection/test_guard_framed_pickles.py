@@ -89,3 +89,19 @@ def test_separators_of_files_groups_and_records_end_lines(tmp_path: Path) -> Non
         for sign in "\x1c\x1d\x1e"
     }
     assert_blocked(tmp_path, cases, {"cell", "file", "log", "code", "deserialisation"}, [])
+
+
+PAGE = """
+import yaml
+def handler(event, context):
+    return str(yaml.load(event["page"], Loader=yaml.Loader))
+"""
+
+
+def test_tags_that_yaml_itself_has_make_no_objects(tmp_path: Path) -> None:
+    plain = (
+        "when: !!timestamp 2026-01-02\nid: !!str 007\nkey: !!binary aGVsbG8=\nall: !!omap [a: 1]\n"
+    )
+    assert_passes(tmp_path, {"plain": (PAGE, {"page": plain})}, ["yaml"])
+    hostile = plain + 'x: !!python/object/apply:eval ["1 + 1"]'
+    assert_blocked(tmp_path, {"x": (PAGE, {"page": hostile})}, {"deserialisation"}, ["yaml"])

@@ -457,6 +457,22 @@ def test_a_dead_letter_is_shown_by_what_a_notice_of_it_holds(cli, node) -> None:
     assert json.loads(cli("dlq", "show", "shop/ship", "err_1", "--json").out)["content"] == {"n": 1}
 
 
+def test_who_asks_for_a_queue_as_a_function_is_told_how_queues_are_named(cli, node) -> None:
+    none = MissingError("There is no function shop/jobs.", next_step="Look.")
+    node(
+        ListQueueDeadLetters=Letters(letters=(), after=None),
+        ListFunctionDeadLetters=none,
+        ShowFunctionDeadLetter=none,
+        RedriveFunctionDeadLetters=none,
+        PurgeFunctionDeadLetters=none,
+    )
+    for typed in (("ls",), ("redrive", "--all"), ("purge", "--all", "--yes"), ("show", "2a")):
+        told = cli("dlq", typed[0], "shop/jobs", *typed[1:])
+        assert told.code == 3 and "If shop/jobs is a queue, add --queue. Else: Look." in told.err
+    told = cli("dlq", "ls", "shop/jobs", "--queue")
+    assert told.code == 0 and "add --queue" not in told.err
+
+
 def test_an_exception_is_recorded_for_each_of_several_functions(cli, node, monkeypatch) -> None:
     one = AdvisoryException(
         id="exc_1", project="shop", function="cart", advisory="", package="", reason="r",

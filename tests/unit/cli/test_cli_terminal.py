@@ -101,6 +101,8 @@ def test_words_of_other_programs_lead_to_ours(capsys: pytest.CaptureFixture[str]
         (["incident", "state"], "show"),
         (["dlq", "rm"], "purge"),
         (["errors", "close"], ""),
+        (["projects"], "ls"),
+        (["roles"], "policy"),
         (["users", "ann"], ""),  # its listing takes no name
         (["grants", "a b"], ""),
         (["frobnicate"], ""),
@@ -112,6 +114,22 @@ def test_a_name_without_its_command_is_led_to_what_shows_it(
     assert run_command(typed) == 2
     shown = capsys.readouterr().err
     assert f"No such command '{typed[-1]}'." in shown
+    assert (f"Did you mean '{meant}'?" in shown) if meant else ("Did you mean" not in shown)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["tables", "items", "shop/orders"], "query"),
+        (["buckets", "cat", "shop/files", "a.txt"], "get"),
+        (["tables", "rows", "shop/orders"], ""),  # before: `ls rows`, with a word too many
+    ],
+)
+def test_a_command_of_another_name_is_not_taken_for_a_name(
+    typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(typed) == 2
+    shown = capsys.readouterr().err
     assert (f"Did you mean '{meant}'?" in shown) if meant else ("Did you mean" not in shown)
 
 

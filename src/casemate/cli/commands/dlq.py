@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -144,7 +145,7 @@ def ls(
         _overview(json=json)
         return
     place = _place(name, queue)
-    with connect() as client:
+    with _telling_of_queues(name, queue), connect() as client:
         found = client.call(place.listed(limit, None if after is None else _whole(after)))
     if json:
         print_json(found)
@@ -161,6 +162,18 @@ def ls(
         _tell_of_queues(place)
     if found.after is not None:
         note(f"There are more: casemate dlq ls {name} --after {found.after}")
+
+
+@contextmanager
+def _telling_of_queues(name: str, queue: bool) -> Iterator[None]:
+    """Where nothing is found of a function, tell how a queue is named: it may be one."""
+    try:
+        yield
+    except MissingError as error:
+        if queue:
+            raise
+        step = f"If {name} is a queue, add --queue. Else: {error.next_step}"
+        raise MissingError(error.message, next_step=step) from error
 
 
 def _tell_what_to_do(name: str, queue: bool, id: str = "--all") -> None:
@@ -251,7 +264,8 @@ def show(wanted: ShowFunctionDeadLetter | ShowQueueDeadLetter, *, json: JsonOpti
     `kept for` is who sent it, and whose rights decide when it is tried again; `trace` is what it
     came of, for `casemate trace`. With --json they stand in the content as `kept_by` and `trace`.
     """
-    with connect() as client:
+    of_queue = isinstance(wanted, ShowQueueDeadLetter)
+    with _telling_of_queues(name_of(wanted), of_queue), connect() as client:
         of_notice = wanted.id.startswith(_OF_NOTICES)
         id = _letter_of(client, wanted) if of_notice else _whole(wanted.id)
         wanted = msgspec.structs.replace(wanted, id=id)
@@ -338,7 +352,7 @@ def redrive(
     """
     _require_chosen(wanted.ids, every)
     wanted = msgspec.structs.replace(wanted, ids=_whole_ids(wanted.ids))
-    with connect() as client:
+    with _telling_of_queues(name_of(wanted), isinstance(wanted, _OF_QUEUES)), connect() as client:
         counted = client.call(wanted)
     if json:
         print_json(counted)
@@ -378,7 +392,7 @@ def purge(
     """
     _require_chosen(wanted.ids, every)
     wanted = msgspec.structs.replace(wanted, ids=_whole_ids(wanted.ids))
-    with connect() as client:
+    with _telling_of_queues(name_of(wanted), isinstance(wanted, _OF_QUEUES)), connect() as client:
         what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letter(s)"
         confirm(f"Delete {what} of {name_of(wanted)} of {client.url}?", yes=yes)
         counted = client.call(wanted)
@@ -444,6 +458,8 @@ def _overview(*, json: bool) -> None:
     )
     if more:
         note("There are more functions and queues than are listed.")
+    if (of := next((w for w in found if w.kind == QUEUE), None)) is not None:
+        note(f"Those of a queue are asked for so: `casemate dlq ls {of.name} --queue`")
     if (gone := next((w for w in found if w.removed), None)) is not None:
         note(
             f"What is removed has its events tried by another function: `casemate dlq redrive "

@@ -68,7 +68,11 @@ _YAML_TAG = re.compile(
     re.MULTILINE,
 )
 _PLAIN_TAGS = frozenset(
-    ("!!", kind) for kind in ("str", "int", "float", "bool", "null", "seq", "map", "set")
+    ("!!", kind)
+    for kind in (
+        *("str", "int", "float", "bool", "null", "seq", "map", "set"),
+        *("timestamp", "binary", "omap", "pairs"),
+    )
 )
 """Tags of YAML itself, which no directive has given another meaning: that is seen as well."""
 _CODE_TAG = re.compile(
