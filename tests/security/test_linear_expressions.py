@@ -38,6 +38,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.decoding": "sets of single characters, as the tables of Unicode have them",
     "casemate.guard.fragments": "literal signs beside sets of single characters, no repetition",
     "casemate.guard.matched": "the code's own pattern, on the text on which the code has run it",
+    "casemate.guard.notes": "the code's own pattern, on the text that it has run on",
     "casemate.guard.overlapping": "classes of one character, each on one character",
     "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",
