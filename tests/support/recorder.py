@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from casemate.journal.verifying import Verified
+from casemate.model.facts import Fact
 from casemate.recorder.errors import NotRecordedError
 from casemate.recorder.protocol import Found, Head, Proven, Query
 
@@ -15,6 +19,7 @@ class FakeRecorder:
         self.waited = 0
         self.found = Found((), None)
         self.asked: Query | None = None
+        self._noted: dict[object, Fact] = {}
 
     def trouble(self) -> str:
         return self.problem
@@ -22,6 +27,20 @@ class FakeRecorder:
     def require(self) -> None:
         if self.problem:
             raise NotRecordedError(self.problem)
+
+    @contextmanager
+    def unfinished(self, fact: Fact) -> Iterator[Callable[[Fact], None]]:
+        place = object()
+        self._noted[place] = fact
+        try:
+            yield lambda other: self._noted.__setitem__(place, other)
+        finally:
+            del self._noted[place]
+
+    @property
+    def noted(self) -> list[Fact]:
+        """What would be recorded, were the gateway killed now."""
+        return list(self._noted.values())
 
     async def durable(self) -> None:
         self.waited += 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,6 +37,7 @@ from casemate.model.still import asked_again
 from casemate.operations.declaration import NDJSON, Effect, Operation
 from casemate.operations.form import Form, form_of
 from casemate.operations.reading import pairs_of, read, read_body, read_part, read_path, read_query
+from casemate.vault.errors import VaultUnavailableError
 
 MAX_DATA_QUERY_BYTES = 7 * 1024
 """A key, a prefix and the start of a page may all be there, percent-encoded."""
@@ -47,6 +50,8 @@ _SAID = ("name", "user", "roles", "issuer", "digest", "prefixes", "hosts")
 """Fields of operations on the node that say to whom or what they do something; none is secret."""
 _IDS = ("id", "number")
 _MAX_WHAT = 400
+_MOST_NAMED = 20
+"""Of what was let be done in an operation, by what is told of one that was cut short."""
 AnswerT = TypeVar("AnswerT")
 
 
@@ -73,6 +78,8 @@ class Call:
     """What was decided for who asks, and has to hold as long as it is not done."""
     empty: list[Resource] = field(default_factory=list)
     """What nothing is in, of what is dropped."""
+    on_allowed: list[Callable[[], None]] = field(default_factory=list)
+    """Called whenever something more was allowed, as long as not much was."""
 
     def shown(
         self, action: Action, kind: ResourceKind, project: str, found: Iterable[NamedT]
@@ -103,7 +110,7 @@ class Call:
         wanted = (Action.GRANT_APPROVE, function_of(project, function))
         approves = self.may(*wanted)
         if approves:
-            self.allowed.append(wanted)
+            self._allow(wanted)
         return approves
 
     def require(self, action: Action, resource: Resource, *, told: Resource | None = None) -> None:
@@ -112,7 +119,13 @@ class Call:
         It names `told` where who asks must not learn that there is such a resource.
         """
         self.service.require(self.request, action, resource, told=told)
-        self.allowed.append((action, resource))
+        self._allow((action, resource))
+
+    def _allow(self, wanted: tuple[Action, Resource]) -> None:
+        self.allowed.append(wanted)
+        if len(self.allowed) <= _MOST_NAMED:
+            for each in self.on_allowed:
+                each()
 
     def told(self, error: HeldByAnotherError) -> CasemateError:
         """Return what who asks is told: whose something is only if that may be seen."""
@@ -181,21 +194,24 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     values |= await _body(form, request)
     operation = form.make(values)
     recorded = form.effect is not Effect.READ or form.declared.recorded
-    if recorded:
-        call.service.recorder.require()
-    with asked_again(call.still):
-        answer = await _performed(perform, operation, call)
-    if form.narrowed and is_empty(answer):
-        await require_named(operation, call.service, call.may)
-    if recorded:
-        try:
-            tell(form, call, answer, operation)
-            # What was done is on record before anybody is told that it was done.
-            await call.service.recorder.durable()
-        except BaseException:
-            if isinstance(answer, HeldResponse):
-                await answer.release()
-            raise
+    with ExitStack() as until_told:
+        if recorded:
+            call.service.recorder.require()
+            until_told.enter_context(_unfinished(form, call, operation))
+        with asked_again(call.still):
+            answer = await _performed(perform, operation, call)
+        if form.narrowed and is_empty(answer):
+            await require_named(operation, call.service, call.may)
+        if recorded:
+            try:
+                tell(form, call, answer, operation)
+                until_told.close()
+                # What was done is on record before anybody is told that it was done.
+                await call.service.recorder.durable()
+            except BaseException:
+                if isinstance(answer, HeldResponse):
+                    await answer.release()
+                raise
     if isinstance(answer, Response):
         return answer
     if form.answer is None:
@@ -203,6 +219,37 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     if form.line is not None:
         return Response(encode_lines(answer), media_type=NDJSON)
     return json_response(answer, form.declared.status)
+
+
+@contextmanager
+def _unfinished(form: Form, call: Call, operation: Operation[Any]) -> Iterator[None]:
+    """Have it on record that something was begun whose end nobody tells.
+
+    The gateway may be killed within the block, or stop; without the vault, or by a fault of its
+    own, it may have done a part. What is refused was not done.
+    """
+
+    def made() -> OperationPerformed:
+        fact = _fact(form, call, None, operation)
+        # What else was let be done to it: nothing of its own may tell that.
+        others = [each.text for _, each in call.allowed[:_MOST_NAMED] if each.text != fact.resource]
+        what = " ".join((fact.what, *dict.fromkeys(others))).strip()[:_MAX_WHAT]
+        return replace(fact, what=what, unfinished=True)
+
+    facts = call.service.facts
+    if not facts.wanted(OperationPerformed):
+        yield
+        return
+    with call.service.recorder.unfinished(made()) as instead:
+        call.on_allowed.append(lambda: instead(made()))
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, VaultUnavailableError) or not isinstance(error, CasemateError):
+                facts.happened(made())
+            raise
+        finally:
+            call.on_allowed.clear()
 
 
 async def _performed(perform: Perform, operation: Operation[Any], call: Call) -> Any:
@@ -234,24 +281,28 @@ def tell(form: Form, call: Call, answer: Any, operation: Operation[Any] | None =
     refused = isinstance(answer, Response) and answer.status_code >= HTTPStatus.BAD_REQUEST
     if refused or not facts.wanted(OperationPerformed):
         return
+    alone = form.declared.alone is not None and _is_alone(form.declared.alone, call)
+    facts.happened(replace(_fact(form, call, answer, operation), alone=alone))
+
+
+def _fact(
+    form: Form, call: Call, answer: Any, operation: Operation[Any] | None
+) -> OperationPerformed:
     # What is decided for each thing is on none of them by itself; their own facts name them.
     action = form.declared.action or form.declared.anywhere
     on = resource_of(form, call.request) if form.declared.action is not None else None
-    facts.happened(
-        OperationPerformed(
-            at=time.time(),
-            by=call.actor.principal,
-            remote_address=call.actor.remote_address,
-            project=on.project if on is not None else "",
-            function=on.name if on is not None and on.kind is ResourceKind.FUNCTION else "",
-            operation=form.id,
-            effect=form.effect.value,
-            action=action.value if action is not None else "",
-            resource=on.text if on is not None else "",
-            empty=on is not None and on in call.empty,
-            alone=form.declared.alone is not None and _is_alone(form.declared.alone, call),
-            what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
-        )
+    return OperationPerformed(
+        at=time.time(),
+        by=call.actor.principal,
+        remote_address=call.actor.remote_address,
+        project=on.project if on is not None else "",
+        function=on.name if on is not None and on.kind is ResourceKind.FUNCTION else "",
+        operation=form.id,
+        effect=form.effect.value,
+        action=action.value if action is not None else "",
+        resource=on.text if on is not None else "",
+        empty=on is not None and on in call.empty,
+        what=_what(form, operation, answer) if on is None or on == NODE else _id(operation),
     )
 
 

@@ -27,6 +27,7 @@ from casemate.gateway.deployed_state import DeployedState
 from casemate.gateway.deploying import Deploying
 from casemate.gateway.foreseeing import Foreseeing
 from casemate.gateway.ready_instances import ReadyInstances
+from casemate.gateway.removals import Removals
 from casemate.gateway.turns import Turns
 from casemate.gateway.uploaded_bundles import UploadedBundles
 from casemate.gateway.vouched import Vouching
@@ -35,7 +36,12 @@ from casemate.model.deployment import (
     TrialTerms,
     Version,
 )
-from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
+from casemate.model.errors import (
+    CasemateError,
+    NoFunctionError,
+    NotFoundError,
+    UnavailableError,
+)
 from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
@@ -130,12 +136,16 @@ class NodeControl:
             config, store, catalogue, dispatcher, client, bundles, vouching, data, gate, deciding,
             state, happened=facts.happened, approves_alone=approves_alone,
         )  # fmt: skip
+        self._removals = Removals(store, self._deploying.give_up)
+        self._resuming: asyncio.Future[None] | None = None
         self.foresee = Foreseeing(config, deciding, gate, vouching, uploaded).foresee
         self._stopping = False
 
     def stop(self) -> None:
         """End followed logs, which would otherwise hold up the end of the node."""
         self._stopping = True
+        if self._resuming is not None:
+            self._resuming.cancel()
         self._aliases.close()
         self._facts.end_feeds()
 
@@ -147,6 +157,21 @@ class NodeControl:
             if minor in self._config.pythons:
                 self._client.prepare(minor)
         await self._state.start()
+        await self._removals.load()
+        # Much may wait for one: nobody waits for its end but who deploys in that project.
+        self._resuming = asyncio.ensure_future(self._resume_removals())
+
+    async def _resume_removals(self) -> None:
+        for project, function in self._removals.unfinished():
+            async with self._turns.change(project):
+                try:
+                    await self.function(project, function)
+                except NoFunctionError:
+                    await self._removals.finish(project, function)
+                except CasemateError as error:
+                    _log.warning("what waits for %s/%s is kept yet: %s", project, function, error)
+                else:
+                    await self._removals.withdraw(project, function)
 
     # -- whose routes are whose --
 
@@ -198,13 +223,14 @@ class NodeControl:
         async with self._turns.change(project):
             require_still()
             idle = await self._is_idle(project, function)
-            unused = await self._forgotten(forget)
-            await self._removed(project, function, 0, unused, by, idle=idle)
+            await self._removals.begin(project, function)
             try:
-                await self._deploying.give_up(project, function)
-            except CasemateError as error:
-                # It is removed; whoever deploys one of that name next gives it up first.
-                _log.warning("what waits for %s/%s is kept yet: %s", project, function, error)
+                unused = await self._forgotten(forget)
+            except CasemateError:
+                await self._removals.withdraw(project, function)
+                raise
+            await self._removed(project, function, 0, unused, by, idle=idle)
+            await self._removals.finish(project, function)
 
     async def _forgotten(self, operation: ForgetFunction | ForgetVersion) -> Iterable[str]:
         async def decide() -> Operation[tuple[str, ...]]:

@@ -83,6 +83,8 @@ class OperationPerformed(Accountable, frozen=True, kw_only=True):
     """Of making a token: whether nobody else of the node may make one."""
     empty: bool = False
     """Of dropping or emptying something that holds data: whether nothing was in it."""
+    unfinished: bool = False
+    """Whether the gateway or the vault ended while it was done: it may be done, or a part of it."""
 
 
 class SignedIn(Fact, frozen=True, kw_only=True):

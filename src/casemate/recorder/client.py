@@ -15,7 +15,8 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -77,6 +78,10 @@ _decode_lost = msgspec.msgpack.Decoder(Number | None).decode
 _NOT_HELD = (-1, b"")
 _log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
+
+
+def _told(fact: Fact, count: int = 1) -> Told:
+    return Told(type(fact).__name__, _encoder.encode(fact), count)
 
 
 class RecorderClient:
@@ -181,7 +186,7 @@ class RecorderClient:
             self._put(fact, count)
 
     def _put(self, fact: Fact, count: int) -> None:
-        told = Told(type(fact).__name__, _encoder.encode(fact), count)
+        told = _told(fact, count)
         if not self._buffered(told, COMPANY_SECONDS):
             self.missed, self._missed_after = self.missed + count, self.told
 
@@ -206,6 +211,24 @@ class RecorderClient:
         """Note that there will be a record under this id, in case that this process is killed."""
         if id not in self._held and (slot := self._outstanding.put(Told(BEGUN, body))) >= 0:
             self._held[id] = slot, b""
+
+    @contextmanager
+    def unfinished(self, fact: Fact) -> Iterator[Callable[[Fact], None]]:
+        """Have a fact recorded if this process is killed within the block.
+
+        What is yielded takes another in its place. Where there is no room nothing is noted.
+        """
+        slot = self._outstanding.put(_told(fact))
+
+        def instead(other: Fact) -> None:
+            if slot >= 0:
+                self._outstanding.number(slot, _told(other), NO_NUMBER)
+
+        try:
+            yield instead
+        finally:
+            if slot >= 0:
+                self._outstanding.free(slot)
 
     def expected(self, id: str) -> bytes:
         """Return what is expected under an id, empty where nothing is."""

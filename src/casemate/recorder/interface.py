@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from casemate.journal.verifying import Verified
+from casemate.model.facts import Fact
 from casemate.recorder.protocol import Found, Head, Proven, Query
 
 
@@ -13,6 +16,13 @@ class Recorder(Protocol):
 
     def require(self) -> None:
         """Raise NotRecordedError if nothing more may begin: it could not be recorded."""
+        ...
+
+    def unfinished(self, fact: Fact) -> AbstractContextManager[Callable[[Fact], None]]:
+        """Have a fact recorded if the gateway is killed within the block.
+
+        What is yielded takes another in its place.
+        """
         ...
 
     async def durable(self) -> None:

@@ -54,7 +54,7 @@ class Severity(IntEnum):
     CRITICAL = 5
 
 
-_SUCCESS, _FAILURE = 1, 2
+_UNKNOWN, _SUCCESS, _FAILURE = 0, 1, 2
 OTHER = 99
 
 
@@ -319,6 +319,12 @@ def _named(fact: facts.Fact) -> str:
     return str(_cut(fact.resource.removeprefix(_FUNCTION)))
 
 
+def _status(fact: facts.Fact, what: Mapped) -> int:
+    if isinstance(fact, facts.OperationPerformed) and fact.unfinished:
+        return _UNKNOWN
+    return _FAILURE if what.failed else _SUCCESS
+
+
 def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -> bytes:
     """Return a fact as an event of OCSF, in JSON. `count` facts alike are one event.
 
@@ -344,7 +350,7 @@ def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -
         "activity_name": what.name,
         "type_uid": what.event * 100 + what.activity,
         "severity_id": int(what.severity),
-        "status_id": _FAILURE if what.failed else _SUCCESS,
+        "status_id": _status(fact, what),
         "time": int(fact.at * 1000),
         "metadata": {
             "version": VERSION,

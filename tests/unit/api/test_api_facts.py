@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +15,7 @@ from api_fake_control import GUEST_TEXT, OWNER_TEXT, Client
 
 import casemate.api.app as api
 from casemate.access_reviews import OnlyHolder
+from casemate.api.authorization import function_of
 from casemate.api.problems import problem_response
 from casemate.model.errors import ConflictError
 from casemate.model.facts import OperationPerformed
@@ -21,6 +24,7 @@ from casemate.operations import samples
 from casemate.operations.catalogue import FORMS
 from casemate.operations.declaration import Decided, Effect
 from casemate.operations.form import Form
+from casemate.vault.errors import VaultUnavailableError
 
 RECORDED = [form for form in FORMS if form.declared.recorded]
 """They only read, and that they did is told all the same."""
@@ -197,6 +201,69 @@ def test_what_was_not_allowed_is_not_told_as_done(performing, send, told, parts)
         if form.declared.decided is not Decided.OPEN:
             assert send(form, None).status_code == 401, form.id
             assert told == [], form.id
+
+
+def cancelled(_call) -> None:
+    raise asyncio.CancelledError
+
+
+def without_vault(_call) -> None:
+    raise VaultUnavailableError("The vault is gone.")
+
+
+def faulty(_call) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("cut_short", [cancelled, without_vault, faulty])
+def test_what_was_cut_short_is_told_as_unfinished(performing, send, told, cut_short) -> None:
+    """A version stood without a word in the journal: whoever had it deployed was not told."""
+    performing(cut_short)
+    for form in CHANGING:
+        with suppress(asyncio.CancelledError, ZeroDivisionError):
+            send(form)
+        [fact] = told
+        assert fact.unfinished and fact.operation == form.id
+
+
+def test_what_is_done_would_be_on_record_were_the_gateway_killed(
+    performing, send, parts, told
+) -> None:
+    noted: list[list[OperationPerformed]] = []
+
+    def perform(call):
+        before = parts.recorder.noted
+        call.require(Action.FUNCTION_DEPLOY, function_of("shop", "second"))
+        noted.append([*before, *parts.recorder.noted])
+        return samples.answer_of(form)
+
+    performing(perform)
+    (form,) = [form for form in CHANGING if form.id == "deployFunctions"]
+    assert send(form).is_success
+    ((before, after),) = noted
+    assert before.unfinished and before.operation == form.id and "second" not in before.what
+    assert "function:shop/second" in after.what
+    assert parts.recorder.noted == [] and not told[0].unfinished
+
+
+def test_who_deploys_very_many_has_them_named_up_to_a_bound(performing, send, parts) -> None:
+    encoded = 0
+
+    def perform(call):
+        nonlocal encoded
+        call.on_allowed.append(count)
+        for number in range(2_000):
+            call.require(Action.FUNCTION_DEPLOY, function_of("shop", f"f{number}"))
+        return samples.answer_of(form)
+
+    def count() -> None:
+        nonlocal encoded
+        encoded += 1
+
+    performing(perform)
+    (form,) = [form for form in CHANGING if form.id == "deployFunctions"]
+    assert send(form).is_success
+    assert 0 < encoded <= 20
 
 
 def test_malformed_requests_are_not_told(performing, ask, told) -> None:

@@ -1041,6 +1041,73 @@ def test_who_takes_a_removed_functions_name_gets_nothing_that_waited_for_it(
     on_node(scene)
 
 
+class KilledError(BaseException):
+    """Ends all that is under way, as the end of the process does."""
+
+
+def test_what_waits_for_a_removed_function_is_given_up_after_a_kill(
+    on_node: OnNode, tmp_path: Path
+) -> None:
+    """Its events waited for ever, in no list, and to remove it once more was to find nothing."""
+
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy("g")
+        node.data.given_up.clear()
+        node.data.fault = KilledError()  # type: ignore[assignment]
+        with pytest.raises(KilledError):
+            await node.control.remove("t", "f", by=Actor("k", ""))
+        after = Node(tmp_path, node.bundles, node.store)
+        await after.control.load()
+        await settled(lambda: after.data.given_up == ["f"])
+        after.control.stop()
+        again = Node(tmp_path, node.bundles, node.store)
+        await again.control.load()
+        await asyncio.sleep(0.02)
+        assert again.data.given_up == [] and again.live("g") is not None
+        again.control.stop()
+
+    on_node(scene)
+
+
+def test_a_removal_that_a_kill_kept_from_happening_is_not_gone_on_with(
+    on_node: OnNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: Any) -> None:
+        raise KilledError
+
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        node.data.given_up.clear()
+        monkeypatch.setattr(node.control, "_forgotten", killed)
+        with pytest.raises(KilledError):
+            await node.control.remove("t", "f", by=Actor("k", ""))
+        after = Node(tmp_path, node.bundles, node.store)
+        await after.control.load()
+        await settled(lambda: not after.control._removals.unfinished())
+        assert after.live() is not None and after.data.given_up == []
+        after.control.stop()
+
+    on_node(scene)
+
+
+def test_a_refused_removal_leaves_nothing_to_go_on_with(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(NotFoundError):
+            await node.control.remove("t", "nothing", by=Actor("k", ""))
+        assert node.control._removals.unfinished() == ()
+
+    on_node(scene)
+
+
+async def settled(what: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if what():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it did not come to that")
+
+
 def test_a_route_is_free_once_its_function_is_removed(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.deploy(routes=["GET /a"])

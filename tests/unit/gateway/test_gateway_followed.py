@@ -21,6 +21,7 @@ NOT_FOLLOWED = {
 }
 VALUES_NOT_FOLLOWED = {
     "people seen": "read with accounts, which change when people log in",
+    "removals": "what was cut short, which the next start of a node goes on with",
     "told licences": "what was told already, written by what is there",
     "told holes": "what was told already, written by what is there",
 }

@@ -429,6 +429,29 @@ async def test_what_is_told_of_a_call_stands_in_the_place_of_that_it_began(
 
 
 @on_trial
+async def test_a_fact_is_left_for_the_case_of_a_kill_as_long_as_a_block_lasts(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    def left() -> list[tuple[str, str]]:
+        found = [each.told for each in outstanding.read(client._outstanding._descriptor)]
+        return [(told.kind, msgspec.msgpack.decode(told.fact)["by"]) for told in found]
+
+    await client.ready()
+    with client.unfinished(signed_in("ada")) as instead:
+        assert left() == [("SignedIn", "ada")]
+        instead(signed_in("eve"))
+        assert left() == [("SignedIn", "eve")]
+    assert left() == []
+    client._outstanding._next = outstanding.SLOTS + 1
+    client._outstanding._free.clear()
+    with client.unfinished(signed_in("ada")) as instead:
+        instead(signed_in("eve"))
+        assert left() == []
+    await client.durable()
+    assert recorder.names == []
+
+
+@on_trial
 async def test_while_the_recorder_is_gone_and_no_copy_can_be_kept_nothing_begins(
     client: RecorderClient, facts: FactStream, recorder: Recorder
 ) -> None:

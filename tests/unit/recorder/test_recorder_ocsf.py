@@ -269,6 +269,11 @@ def test_what_destroys_is_a_deletion() -> None:
     assert read(sample(facts.OperationPerformed, effect="destroy"))["activity_id"] == 4
 
 
+def test_of_what_was_cut_short_nobody_knows_how_it_ended() -> None:
+    assert read(sample(facts.OperationPerformed))["status_id"] == 1
+    assert read(sample(facts.OperationPerformed, unfinished=True))["status_id"] == 0
+
+
 def test_those_alike_are_counted() -> None:
     assert read(sample(facts.GrantUsed), 2)["count"] == 6
     assert read(sample(facts.InvocationEnded), 5)["count"] == 5
