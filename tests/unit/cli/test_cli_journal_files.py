@@ -1,16 +1,18 @@
-"""Files of checkpoints: as they were kept, many in one, and what is none of them."""
+"""Files of checkpoints: as they were kept, many in one, what is none of them. Rows of entries."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from casemate.cli.commands.journal import _notes_of
+from casemate.cli.commands.journal import _notes_of, _row
 from casemate.cli.errors import CommandError
 from casemate.journal.checkpoint import Checkpoint
 from casemate.journal.kept import MAX_KEPT, MAX_KEPT_BYTES
+from casemate.operations.journal import JournalEntry
 from support.journal import KEY, PRIVATE
 
 
@@ -62,3 +64,18 @@ def test_more_than_a_node_takes_is_said(tmp_path: Path) -> None:
     file.write_text("".join(note(1) for _ in range(MAX_KEPT // 2 + 1)))
     with pytest.raises(CommandError, match="expected at most"):
         _notes_of([file, file])
+
+
+@pytest.mark.parametrize(
+    ("own", "on"),
+    [
+        ({"operation": "addUser", "what": "name=eve"}, "addUser"),
+        (
+            {"operation": "deployFunctions", "what": "function:shop/f", "unfinished": True},
+            "deployFunctions (unfinished) function:shop/f",
+        ),
+    ],
+)
+def test_what_was_cut_short_is_told_with_what_it_was_done_to(own: dict[str, Any], on: str) -> None:
+    event = {"time": 1_000, "unmapped": own}
+    assert _row(JournalEntry(index=1, id="a-1", event=event))[-1] == on

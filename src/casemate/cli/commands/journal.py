@@ -76,6 +76,9 @@ def _read(entry: JournalEntry) -> tuple[str, ...]:
     resource = (event.get("resources") or [{}])[0].get("name", "")
     own = event.get("unmapped", {})
     what = event.get("message") or own.get("operation") or own.get("risk") or resource
+    if own.get("unfinished"):
+        # What it was done to is told by no other entry, if it was done.
+        what = f"{what} (unfinished) {own.get('what', '')}".rstrip()
     return (
         str(entry.index),
         moment(event["time"] / 1000) if event else "",
