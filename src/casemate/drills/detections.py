@@ -214,6 +214,7 @@ RECORDED = {
         "baseline-trigger",
     ), _LEARNING),
     "refused-then-approved-alone": "It needs a node on which nobody else may approve.",
+    "approvals-fast-alone": "It needs a node on which nobody else may approve.",
     "function-there-and-gone-alone": "It needs a node on which nobody else may approve.",
     "data-forgetting-approved": "It needs data of a function that nobody misses.",
     "deputy-confused": "It needs a function of another project that calls one of its own.",

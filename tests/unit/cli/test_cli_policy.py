@@ -228,8 +228,7 @@ def test_rm(client: FakeClient) -> None:
                 "deny",
                 "no policy allows it",
                 "roles that would allow it: deployer@shop, owner@shop",
-                "`casemate users roles ada --role ROLE` replaces the roles that the same without "
-                "--role shows: name those as well",
+                "`casemate users roles ada --role ROLE` gives one; name each to keep as well",
             ],
         ),
         (
@@ -245,7 +244,7 @@ def test_rm(client: FakeClient) -> None:
                 "deny",
                 "no policy allows it",
                 "roles that would allow it: auditor",
-                "a token keeps its roles: make another, `casemate tokens add NAME --role ROLE`",
+                "a token keeps its roles: `casemate tokens add NAME --role ROLE` makes another",
             ],
         ),
         ({"allowed": False, "errors": ["overflow"]}, 1, ["deny", "error: overflow"]),

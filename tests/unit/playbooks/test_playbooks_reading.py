@@ -11,6 +11,7 @@ import pytest
 
 from casemate.detection import shipped_rules
 from casemate.model.playbook import Approval
+from casemate.model.playbook import EndSessions, RevokeToken
 from casemate.playbooks import PlaybookError, read_playbook
 from casemate.playbooks.proven import OWN, PROVEN
 from casemate.playbooks.reading import MAX_BYTES, SCHEMA_NAME, schema, schema_text
@@ -49,9 +50,16 @@ def test_there_is_one_for_each_thing_that_is_promised() -> None:
     assert set(SHIPPED) >= {
         *("stolen-token", "leaked-secret", "poisoned-dependency", "denial-of-wallet"),
         *("escape-tried", "journal-gap"),
-        *("insecure-configuration", "excessive-rights", "injection", "blinded-monitoring"),
-        *("verbose-errors", "exploited-dependency"),
+        *("insecure-configuration", "excessive-rights", "exceeded-grants", "injection"),
+        *("blinded-monitoring", "verbose-errors", "exploited-dependency"),
     }
+
+
+def test_no_function_is_held_for_what_people_were_refused() -> None:
+    """Of a member who looked around, the function that was looked at was to be quarantined."""
+    rules = read_playbook(SHIPPED["excessive-rights"].encode(), "p.toml")
+    assert {type(action) for action in rules.actions} == {RevokeToken, EndSessions}
+    assert "rights-probed" in rules.when.rules
 
 
 def test_defaults_ask_a_person() -> None:

@@ -10,7 +10,7 @@ from casemate.cli.client import connect
 from casemate.cli.errors import ExitCode, NotUnderstoodError, UsageError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
-from casemate.cli.terminal import GREEN, RED, print_json, print_line
+from casemate.cli.terminal import GREEN, RED, print_json, print_labelled, print_line
 from casemate.operations.policies import Answer, Decide
 
 app = new_app()
@@ -49,7 +49,7 @@ def can(
     else:
         print_line("allow" if answer.allowed else "deny", GREEN if answer.allowed else RED)
         for line in _why(answer) if why else ():
-            print_line(line)
+            print_labelled("", line, 0)
     if not answer.allowed:
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -63,12 +63,11 @@ def _roles(answer: Answer) -> list[str]:
     lines = [f"roles that would allow it: {', '.join(roles)}"]
     if kind == "user":
         lines.append(
-            f"`casemate users roles {name} --role ROLE` replaces the roles that the same without "
-            "--role shows: name those as well"
+            f"`casemate users roles {name} --role ROLE` gives one; name each to keep as well"
         )
     else:
         lines.append(
-            "a token keeps its roles: make another, `casemate tokens add NAME --role ROLE`"
+            "a token keeps its roles: `casemate tokens add NAME --role ROLE` makes another"
         )
     return lines
 
