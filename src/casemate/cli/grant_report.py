@@ -36,7 +36,8 @@ class ApprovalNeededError(CommandError):
         super().__init__(
             "\n".join(lines),
             next_step="Read the lines above. If you mean them, run it again with --approve: that "
-            "needs the right grant:approve, and is recorded with your name.",
+            "needs the right grant:approve, and is recorded with your name. Without that right, "
+            "have an owner or operator of the project deploy these files so.",
         )
 
 

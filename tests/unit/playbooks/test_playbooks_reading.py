@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from casemate.detection import shipped_rules
-from casemate.model.playbook import Approval
-from casemate.model.playbook import EndSessions, RevokeToken
+from casemate.model.playbook import Approval, EndSessions, RevokeToken
 from casemate.playbooks import PlaybookError, read_playbook
 from casemate.playbooks.proven import OWN, PROVEN
 from casemate.playbooks.reading import MAX_BYTES, SCHEMA_NAME, schema, schema_text
