@@ -98,10 +98,19 @@ def handler(event, context):
 """
 
 
-def test_tags_that_yaml_itself_has_make_no_objects(tmp_path: Path) -> None:
+def test_tags_of_plain_values_make_no_objects(tmp_path: Path) -> None:
     plain = (
         "when: !!timestamp 2026-01-02\nid: !!str 007\nkey: !!binary aGVsbG8=\nall: !!omap [a: 1]\n"
     )
-    assert_passes(tmp_path, {"plain": (PAGE, {"page": plain})}, ["yaml"])
-    hostile = plain + 'x: !!python/object/apply:eval ["1 + 1"]'
-    assert_blocked(tmp_path, {"x": (PAGE, {"page": hostile})}, {"deserialisation"}, ["yaml"])
+    of_python = "span: !!python/tuple [3.5, 5.1]\nname: !!python/str x\nat: !!python/complex 1+2j\n"
+    cases = {"plain": plain, "of Python": of_python}
+    assert_passes(tmp_path, {n: (PAGE, {"page": page}) for n, page in cases.items()}, ["yaml"])
+    hostile = (
+        'x: !!python/object/apply:eval ["1 + 1"]',
+        "x: !!python/name:os.system",
+        "x: !!python/tuplet:os.system [1]",
+        "x: !!python/module:os",
+    )
+    attacks = {each: (PAGE, {"page": of_python + each}) for each in hostile}
+    attacks["another meaning"] = (PAGE, {"page": "%TAG !! tag:evil,2000:\n---\n" + of_python})
+    assert_blocked(tmp_path, attacks, {"deserialisation"}, ["yaml"])

@@ -115,6 +115,7 @@ def handler(event, context):
         balance[member] = points
     return balance
 """
+SEMICOLONS = ROWS.replace(",points,", ";points;").replace("},{", "};{").replace('","', '";"')
 
 
 def _row(member: str, reason: str) -> dict[str, object]:
@@ -157,6 +158,8 @@ def test_lines_that_begin_and_signs_that_stand_for_others_are_stopped(tmp_path: 
         },
         "a row": (ROWS, _row("ann", "visit\nmallory,99999,gift")),
         "a column that is not the last": (ROWS, _row("ann,9999", "visit")),
+        "another row": (SEMICOLONS, _row("ann", "visit\nmallory;99999;gift")),
+        "another column that is not the last": (SEMICOLONS, _row("ann;9999", "visit")),
     }
     sinks = {"file", "deserialisation", "ldap", "wire", "cell"}
     assert_blocked(tmp_path, attacks, sinks, [])
@@ -180,6 +183,7 @@ def test_what_only_looks_so_passes(tmp_path: Path) -> None:
         "an item that is shown": (SHOWN, {"version": "1", "v": ["## Steps\n\n* open *page*"]}),
         "a title in braces": (DOCUMENT, {"v": "{ok: true}"}),
         "commas in the last column": (ROWS, _row("ann", 'said "thanks", twice')),
+        "semicolons in the last column": (SEMICOLONS, _row("ann", "no nuts; dark")),
         "a row within one": (ROWS, _row("ann", "mallory,99999,gift")),
     }
     assert_passes(tmp_path, harmless, [])

@@ -72,9 +72,13 @@ _PLAIN_TAGS = frozenset(
     for kind in (
         *("str", "int", "float", "bool", "null", "seq", "map", "set"),
         *("timestamp", "binary", "omap", "pairs"),
+        *("python/none", "python/bool", "python/str", "python/unicode", "python/bytes"),
+        *("python/int", "python/long", "python/float", "python/complex"),
+        *("python/list", "python/tuple", "python/dict"),
     )
 )
-"""Tags of YAML itself, which no directive has given another meaning: that is seen as well."""
+"""Tags of YAML itself, and PyYAML's of plain values, which no directive has given another meaning:
+that is seen as well."""
 _CODE_TAG = re.compile(
     r"py(?:/|\\/|\\u002[fF])(?:object|type|repr|reduce|function|newargs|initargs|class|mod|property)"
 )

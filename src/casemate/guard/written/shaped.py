@@ -359,7 +359,7 @@ def _rows(text: str, own: str, spans: Sequence[Span]) -> Found:
         for span in spans:
             part = text[span.start : span.end]
             quoted = own[max(span.start - 1, 0) : span.start] == own[span.end : span.end + 1] == '"'
-            if sign == "," and before_in_line(own, span).count(sign) == columns:
+            if sign in ",;" and before_in_line(own, span).count(sign) == columns:
                 continue  # in the last column, behind which no reader looks for another
             if not quoted and sign in _ESCAPED.sub("", part) and _NUMBERS.fullmatch(part) is None:
                 yield span, "is more than one column of a row"
