@@ -24,7 +24,7 @@ def ls(found: Functions) -> None:
         ("function", "live", "deployed", "callers", "routes"),
         [(f"{f.project}/{f.name}", *_columns(f)) for f in found.functions],
         empty="There are no functions that you may see. Next: `casemate deploy` in a project's "
-        "folder.",
+        "folder; `casemate whoami` shows your roles.",
         below=("routes",),
     )
 
