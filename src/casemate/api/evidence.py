@@ -7,12 +7,12 @@ import time
 
 from starlette.responses import Response
 
-from casemate.api.evidence_sealing import release, seal
+from casemate.api.evidence_sealing import kept_of, release, seal
 from casemate.api.held_response import HeldResponse
+from casemate.api.incident_names import names_of_same
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.api.service import Service
-from casemate.model.errors import NotFoundError
 from casemate.model.principal import NODE, Action
 from casemate.model.response_facts import IncidentUpdated
 from casemate.operations import evidence
@@ -60,7 +60,7 @@ async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
 
 @performs(ListEvidence)
 async def _list(wanted: ListEvidence, call: Call) -> EvidenceList:
-    return EvidenceList(evidence=call.service.evidences.of(wanted.id))
+    return EvidenceList(evidence=await kept_of(call.service, wanted.id))
 
 
 @performs(FetchEvidence)
@@ -111,20 +111,12 @@ async def _release_hold(wanted: ReleaseHold, call: Call) -> None:
 
 
 async def _under_hold(service: Service, id: str) -> HoldView | None:
-    """Return the hold of an incident, by whichever of its names: it is named by the first of its
-    findings, and one that was earlier may come to be known. None: there is none.
-    """
-    found = service.holds.all()
-    for one in found:
-        if one.incident == id:
-            return one
-    with contextlib.suppress(NotFoundError):
-        named = (await service.monitor.incident(id)).id
-        for one in found:
-            with contextlib.suppress(NotFoundError):
-                if (await service.monitor.incident(one.incident)).id == named:
-                    return one
-    return None
+    """Return the hold of an incident, by whichever of its names. None: there is none."""
+    held = {one.incident: one for one in service.holds.all()}
+    if (found := held.get(id)) is not None:
+        return found
+    same = await names_of_same(service.monitor, id, held)
+    return next((one for name, one in held.items() if name in same), None)
 
 
 @performs(ListHolds)

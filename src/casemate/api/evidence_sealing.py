@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from casemate.api.evidence_gathering import gathered
+from casemate.api.incident_names import names_of_same
 from casemate.api.service import Service
 from casemate.evidence import Manifest, build
 from casemate.model.errors import ConflictError, NotFoundError
@@ -64,6 +65,16 @@ def _sealed(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[bytes, str]
     return data, hashlib.sha256(data).hexdigest()
 
 
+async def kept_of(service: Service, incident: str) -> tuple[EvidenceView, ...]:
+    """Return the archives of an incident, by whichever of its names, the newest first.
+
+    Raises MonitorUnavailableError.
+    """
+    kept = service.evidences
+    names = {view.incident for view in kept.all()}
+    return kept.of(await names_of_same(service.monitor, incident, names)) if names else ()
+
+
 async def release(service: Service, id: str, reason: str, by: Actor) -> None:
     """End the hold of an archive. Raises NotFoundError, UnavailableError."""
     view = service.evidences.one(id)
@@ -92,7 +103,7 @@ class Sealing:
     async def seal(self, incident: str, by: Actor) -> str:
         """Keep an archive, unless there is one by the same playbook; return its id."""
         kept = self._service().evidences
-        for view in kept.of(incident):
+        for view in await kept_of(self._service(), incident):
             if view.by == by.principal:
                 return view.id
         if sum(view.by.startswith(_PLAYBOOK) for view in kept.all()) >= MAX_BY_PLAYBOOKS:

@@ -14,7 +14,7 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Container, Coroutine, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -98,9 +98,9 @@ class Evidences:
                 except OSError as error:
                     _log.error("%s is left over and stays: %s", each.name, error.strerror)
 
-    def of(self, incident: str) -> tuple[EvidenceView, ...]:
-        """Return those of an incident, the newest first."""
-        found = [one for one in self._known.held.values() if one.incident == incident]
+    def of(self, names: Container[str]) -> tuple[EvidenceView, ...]:
+        """Return those of an incident by the names that it has and had, the newest first."""
+        found = [one for one in self._known.held.values() if one.incident in names]
         return tuple(sorted(found, key=lambda one: one.at, reverse=True))
 
     def all(self) -> tuple[EvidenceView, ...]:

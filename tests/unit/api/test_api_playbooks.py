@@ -504,3 +504,33 @@ def test_a_hold_is_that_of_its_incident_by_whichever_name(
     ended = ask("POST", f"/incidents/{earlier.id}/hold/release", json={"reason": "over"})
     assert ended.status_code == 204, ended.text
     assert ask("GET", "/holds").json() == {"holds": []}
+
+
+def test_evidence_is_that_of_its_incident_by_whichever_name(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """A run that a kill cut short seals again by the name that the incident had when it began."""
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    earlier = replace(incident(), id="inc_0000000000000001", finding_ids=())
+    known = {ID: earlier, earlier.id: earlier}
+
+    async def named(id: str) -> Any:
+        if id not in known:
+            raise NotFoundError("There is none.")
+        return known[id]
+
+    monkeypatch.setattr(parts.service.monitor, "incident", named)
+    sealing = Sealing(lambda: parts.service)
+    by = Actor("playbook:p", "")
+    first = asyncio.run(sealing.seal(ID, by))
+    assert [view.incident for view in kept.all()] == [earlier.id]
+    assert asyncio.run(sealing.seal(ID, by)) == first and len(kept.all()) == 1
+
+    def listed(id: str) -> list[str]:
+        return [each["id"] for each in ask("GET", f"/incidents/{id}/evidence").json()["evidence"]]
+
+    assert listed(ID) == listed(earlier.id) == [first]
+    assert listed("inc_0000000000000002") == []
+    known.clear()  # forgotten, and what is kept of it is still there
+    assert listed(earlier.id) == [first]

@@ -100,7 +100,7 @@ def test_it_is_kept_sealed_over_a_start_and_no_retention_takes_it(tmp_path: Path
     assert files.names(tmp_path) == []
     again = kept(tmp_path, store)
     assert read(again, view().id) == DATA
-    assert again.of("inc_1") == (view(),) and again.of("inc_2") == ()
+    assert again.of({"inc_1"}) == (view(),) and again.of({"inc_2"}) == ()
 
 
 @pytest.mark.parametrize("place", [0, 9, 20, -1])
@@ -190,7 +190,7 @@ def test_an_end_of_a_hold_that_is_cut_short_is_asked_again(
     assert again.one(view().id)
     store.error = None
     asyncio.run(again.drop(view().id))
-    assert again.of("inc_1") == ()
+    assert again.of({"inc_1"}) == ()
 
 
 def test_an_archive_and_its_name_are_on_the_disk_before_it_is_known(
@@ -264,8 +264,8 @@ def test_what_a_node_that_was_killed_left_is_deleted_at_its_start(tmp_path: Path
 
 def test_a_folder_that_cannot_be_cleaned_keeps_no_node_from_starting(tmp_path: Path) -> None:
     (tmp_path / f"{view(2).id}.sealed").mkdir()
-    assert kept(tmp_path, MemoryStore()).of("inc_1") == ()
-    assert kept(tmp_path / "missing", MemoryStore()).of("inc_1") == ()
+    assert kept(tmp_path, MemoryStore()).of({"inc_1"}) == ()
+    assert kept(tmp_path / "missing", MemoryStore()).of({"inc_1"}) == ()
 
 
 def test_what_another_node_keeps_is_asked_of_that_one(tmp_path: Path) -> None:
