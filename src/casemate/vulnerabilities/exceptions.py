@@ -7,6 +7,8 @@ import secrets
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from casemate.advisories import Ecosystem, normalised
 from casemate.model.advisory_facts import AdvisoryExcepted
 from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
@@ -82,7 +84,11 @@ class Exceptions:
         return min(ends, default=None)
 
     async def add(self, wanted: ExceptAdvisory, by: Actor) -> AdvisoryException:
-        """Record an exception. Raises InvalidInputError, QuotaError."""
+        """Record an exception. Raises InvalidInputError, QuotaError.
+
+        One that says the same takes the place of that in force: who asks again, because no answer
+        came, would otherwise withdraw the one of the two that he knows of.
+        """
         package = normalised(Ecosystem.PYPI, wanted.package) if wanted.package else ""
         if bool(wanted.advisory) != bool(wanted.package) or package is None:
             raise InvalidInputError(
@@ -106,13 +112,15 @@ class Exceptions:
         async with self._changing:
             require_still()
             await self._forget_old(self._deleting())
-            if len(self._parts.held) >= MAX_EXCEPTIONS:
+            before = [e.id for e in self._parts.held.values() if e.holds(now) and _alike(e, made)]
+            if len(self._parts.held) - len(before) >= MAX_EXCEPTIONS:
                 raise QuotaError(
                     f"There are {MAX_EXCEPTIONS} exceptions already, which is the most.",
                     next_step="Withdraw some: casemate advisories exceptions",
                 )
             await self._parts.put(made)
             self.revision += 1
+            await self._parts.drop(before)
         self._happened(
             AdvisoryExcepted(
                 at=now,
@@ -146,3 +154,8 @@ class Exceptions:
         old = [e.id for e in self._parts.held.values() if e.expires_at < now - KEPT_SECONDS]
         if old:
             await self._parts.drop(old)
+
+
+def _alike(one: AdvisoryException, other: AdvisoryException) -> bool:
+    """Tell whether both say the same, but for the time."""
+    return replace(one, id=other.id, at=other.at, expires_at=other.expires_at) == other

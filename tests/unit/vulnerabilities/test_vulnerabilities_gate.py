@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from vulnerabilities_world import ADA, DAY, World, excepted, manifest, play
 
@@ -206,6 +207,29 @@ def test_what_was_accepted_stays_on_record_though_the_clock_was_ahead(on: Play) 
         await world.gate.exceptions.add(excepted("GHSA-2"), ADA)
         world.ahead = 0.0
         assert first in world.gate.exceptions.all()
+
+    on(scene)
+
+
+def test_who_asks_again_has_one_exception_to_withdraw(on: Play, monkeypatch: Any) -> None:
+    """The node was killed before it answered: the first one would hold on, known to nobody."""
+
+    async def scene(world: World) -> None:
+        import_records(world.place, rated("high", name="left"))
+        monkeypatch.setattr(exceptions_module, "MAX_EXCEPTIONS", 2)
+        first = await world.gate.exceptions.add(excepted(), ADA)
+        again = await world.gate.exceptions.add(excepted(seconds=2 * DAY), ADA)
+        assert world.gate.exceptions.all() == (again,) and again.id != first.id
+        other = await world.gate.exceptions.add(
+            msgspec.structs.replace(excepted(), reason="another"), ADA
+        )
+        assert set(world.gate.exceptions.all()) == {again, other}
+        last = await world.gate.exceptions.add(excepted(), ADA)  # though there is no room for more
+        assert set(world.gate.exceptions.all()) == {last, other}
+        await world.gate.exceptions.end("t", "f", other.id)
+        assert not await refusal(world, "left==1.0")
+        await world.gate.exceptions.end("t", "f", last.id)
+        assert await refusal(world, "left==1.0")
 
     on(scene)
 
