@@ -140,8 +140,10 @@ def test_users_come_by_name_and_whole_and_survive_a_restart(opening: Opening) ->
             kept.append(await store.change(KeepUser(user=one)))
             # Since when it is there is told by the clock of a server that has one.
             assert msgspec.structs.replace(kept[-1], created_at=one.created_at) == one
-        with pytest.raises(ConflictError, match="'ada'"):
+        with pytest.raises(ConflictError, match="'ada'") as refused:
             await store.change(KeepUser(user=user("ada", password="other")))
+        # Who adds again, because no answer came, has no code of the one that there is.
+        assert "`casemate users reset ada` prints a new code" in (refused.value.next_step or "")
 
     async def find(store: Store) -> None:
         assert await store.read(ReadUsers()) == tuple(kept)

@@ -94,7 +94,8 @@ def add_user(connection: engine.Connection, operation: KeepUser) -> User:
     if connection.execute("SELECT 1 FROM user WHERE name = ?", (user.name,)).fetchone():
         raise ConflictError(
             f"There is a user {user.name!r} already.",
-            next_step=f"Choose another name; `casemate users roles {user.name}` changes the roles.",
+            next_step=f"Choose another name; `casemate users roles {user.name}` changes the roles, "
+            f"and `casemate users reset {user.name}` prints a new code.",
         )
     _require_free_identity(connection, user)
     if (now := server_now_of(connection)) is not None:
