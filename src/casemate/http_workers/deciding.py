@@ -336,15 +336,20 @@ class FarConnection:
         context = self._connections.context
         self._task = task = context.loop.create_task(work)
         context.tasks.add(task)
-        task.add_done_callback(context.tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let go of a task: one that was cancelled keeps its frames, and they name us."""
+        self._connections.context.tasks.discard(task)
+        if self._task is task:
+            self._task = None
 
     async def _serve(self, answering: Any) -> None:
         """Await an answer, and send it."""
         try:
             response = await answering
         except asyncio.CancelledError as error:
-            task = cast("asyncio.Task[None]", self._task)
-            if task.cancelling():  # by the gateway's end
+            if cast("asyncio.Task[None]", self._task).cancelling():  # by the gateway's end
                 self._held.release()
                 raise
             response = self._connections.context.failure(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -174,23 +176,95 @@ def test_parts_sent_at_once_become_one_body() -> None:
     run(main())
 
 
-def test_an_application_is_only_a_few_parts_ahead_of_its_client() -> None:
+@pytest.mark.parametrize(("size", "most"), [(0, 300), (1, 300), (1000, 80), (1 << 20, 1)])
+def test_an_application_is_only_some_bytes_ahead_of_its_client(size: int, most: int) -> None:
     sent = 0
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         nonlocal sent
         await send(START)
-        for _ in range(100):
-            await send(part(b"x", more=True))
+        for _ in range(1000):
             sent += 1
+            await send(part(b"x" * size, more=True))
         await send(part(b""))
 
     async def main() -> None:
         response = await asgi_handler(app)(request())
-        await asyncio.sleep(0.02)
-        assert sent < 15
-        assert not isinstance(response.body, bytes)
-        assert b"".join([piece async for piece in response.body]) == b"x" * 100
+        body: Any = response.body
+        await asyncio.sleep(0.01)
+        assert 0 < sent <= most
+        for taken in range(20):
+            # What is being written counts until another part is asked for.
+            assert len(await anext(body)) == size
+            await asyncio.sleep(0)
+            assert sent <= taken + most
+        assert sum([len(piece) async for piece in body]) == 980 * size
+
+    run(main())
+
+
+@pytest.mark.parametrize("read", [0, 1, 3])
+def test_nothing_of_an_abandoned_stream_waits_for_a_collection(read: int) -> None:
+    async def stream(request: Request) -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            for n in range(10):
+                yield bytes([n]) * (1 << 20)
+
+        request.state.request = request  # which refers to what it is received by
+        return StreamingResponse(parts())
+
+    app = asgi_handler(Starlette(routes=[Route("/{rest:path}", stream, methods=["PUT"])]))
+
+    async def once() -> None:
+        response = await app(request("PUT", b"b" * (1 << 20)))
+        body: Any = response.body
+        for _ in range(read):
+            await anext(body)
+        await body.aclose()
+        await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        await once()
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(10):
+                await once()
+            assert tracemalloc.get_traced_memory()[0] < 1 << 20
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+
+    run(main())
+
+
+def test_nothing_of_a_stream_that_is_cut_waits_for_a_collection() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(START)
+        while True:
+            await send(part(b"x" * (8 << 20), more=True))
+
+    async def once(served: Any) -> None:
+        client = await served.connect()
+        await client.send(GET)
+        await client.reader.readexactly(1000)
+        client.writer.transport.abort()
+        await served.settled()
+
+    async def main() -> None:
+        async with serving(asgi_handler(app)) as served:
+            await once(served)
+            gc.collect()
+            gc.disable()
+            tracemalloc.start()
+            try:
+                for _ in range(5):
+                    await once(served)
+                assert tracemalloc.get_traced_memory()[0] < 4 << 20
+            finally:
+                tracemalloc.stop()
+                gc.enable()
 
     run(main())
 

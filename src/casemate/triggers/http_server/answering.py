@@ -155,6 +155,9 @@ class Answering(asyncio.Protocol):
         finally:
             self._task = None
             self._context.tasks.discard(task)
+            # A task that is cancelled keeps its frames: with itself among what they name, it and
+            # the answer would stay until garbage is collected.
+            del task
             self._held.release()
         if self._reader.waiting or self._paused or self._eof:
             self._continue()

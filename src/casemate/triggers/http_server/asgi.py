@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -33,8 +34,11 @@ class AsgiHandler(Protocol):
 
 
 _NOTHING_MORE: Mapping[str, object] = {}
-_QUEUED_CHUNKS = 8
-"""Chunks an application may be ahead of its client."""
+_AHEAD_BYTES = 64 * 1024
+"""So much an application may have sent that its client was not sent yet, or one part if that is
+larger. What the client was sent and has not taken counts as its connection's."""
+_PART_BYTES = 256
+"""What a part counts besides its own bytes, of which there may be none."""
 _CLOSE_SECONDS = 5.0
 """Time an application gets to notice that its client is gone before it is cancelled."""
 _logger = logging.getLogger(__name__)
@@ -56,16 +60,20 @@ class _Exchange:
         self.scope.update(more)
         self.status = 0
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
-        self.first: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        """First part of the body; what the response waits for."""
+        self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the first part of the body is there; what the response waits for."""
         self.finished = False
         """True once the application sent the last part of the body."""
         self._body: bytes | None = request.body
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_CHUNKS)
-        """The other parts; None ends them."""
+        self._parts: deque[bytes] = deque()
+        self._ahead = 0
+        """What these count, and the one that the server writes."""
+        self._written = 0
+        """What that one counts."""
+        self._moved = asyncio.Event()
+        """Set when there is another part, or room for one, or none will come."""
         self._over = asyncio.Event()
         self._gone = False
-        self._started = False
         self._error: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -84,6 +92,11 @@ class _Exchange:
                 on_error(error)
             else:
                 self._fail(error)
+        finally:
+            # An application's objects refer to us, as a cancelled task does: what is garbage in a
+            # circle stays until that is collected.
+            self.scope = {}
+            self._body = self._task = None
 
     async def _call(self, app: AsgiApp) -> None:
         await app(self.scope, self._receive, self._send)
@@ -97,11 +110,11 @@ class _Exchange:
         elif not self.finished and not self._gone:
             self._error = error
             self._drop_parts()
-            self._queue.put_nowait(None)
+            self._moved.set()
 
     def _drop_parts(self) -> None:
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self._parts.clear()
+        self._ahead = self._written = 0
 
     async def _receive(self) -> Message:
         if self._body is not None:
@@ -126,48 +139,55 @@ class _Exchange:
             )
 
     async def _send_body(self, body: bytes, more: bool) -> None:
-        if self.first.done():
-            await self._queue.put(body)
-        else:
-            self.first.set_result(body)
+        self._parts.append(body)
+        self._ahead += len(body) + _PART_BYTES
+        self.finished = not more
         if not more:
-            await self._queue.put(None)
-            self.finished = True
             self._over.set()
+        if not self.first.done():
+            self.first.set_result(None)
+        self._moved.set()
+        while more and self._ahead > _AHEAD_BYTES and not self._gone:
+            self._moved.clear()
+            await self._moved.wait()
         if self._gone:
             raise AsgiDisconnectedError
 
     # --- the server's side ----------------------------------------------------------------
 
-    def rest(self) -> bytes:
-        """Return what follows the first part, all of which was sent (`finished`)."""
-        parts = []
-        while (part := self._queue.get_nowait()) is not None:
-            parts.append(part)
-        return b"".join(parts)
+    def whole(self) -> bytes:
+        """Return the body, all of which was sent (`finished`)."""
+        whole = b"".join(self._parts) if len(self._parts) > 1 else self._parts[0]
+        self._drop_parts()
+        return whole
 
     def __aiter__(self) -> _Exchange:
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._started:
-            self._started = True
-            return self.first.result()
-        part = await self._queue.get()
-        if part is not None:
-            return part
-        self._queue.put_nowait(None)
-        if self._error is not None:
-            raise self._error
-        raise StopAsyncIteration
+        """Return the next part: the one before was written, and what waits has room."""
+        self._ahead -= self._written
+        self._written = 0
+        self._moved.set()
+        while not self._parts:
+            if self._error is not None:
+                raise self._error
+            if self.finished or self._gone:
+                raise StopAsyncIteration
+            self._moved.clear()
+            await self._moved.wait()
+        part = self._parts.popleft()
+        self._written = len(part) + _PART_BYTES
+        return part
 
     async def aclose(self) -> None:
         """Tell the application that nobody reads on; cancel it if it does not end by itself."""
+        self._drop_parts()
         if self.finished or self._gone:
             return
         self._gone = True
         self._over.set()
-        self._drop_parts()
+        self._moved.set()
         task = self._task
         if task is not None and not task.done():
             timer = asyncio.get_running_loop().call_later(_CLOSE_SECONDS, task.cancel)
@@ -206,7 +226,7 @@ def asgi_handler(
     """Return what answers requests with what `app` sends.
 
     The response starts with the first part of the body; a body that is whole by then has a
-    length, another one is streamed, `app` being at most a few parts ahead of the client. What
+    length, another one is streamed, `app` waiting while its client does not take what it sent. What
     `app` raises before that is raised by the handler, and later by the body's iterator; what
     it raises after its last part (background tasks) goes to `on_error`. `scheme` is what the
     application is told: `https` if the server speaks TLS. What is given besides a request is put
@@ -222,12 +242,12 @@ def asgi_handler(
         running.add(task)
         task.add_done_callback(running.discard)
         try:
-            first = await exchange.first
+            await exchange.first
         except asyncio.CancelledError:
             task.cancel()
             raise
         if exchange.finished:
-            return HttpResponse(exchange.status, exchange.headers, first + exchange.rest())
+            return HttpResponse(exchange.status, exchange.headers, exchange.whole())
         return HttpResponse(exchange.status, exchange.headers, exchange)
 
     return handle

@@ -294,6 +294,7 @@ class Connection(Answering):
         finally:
             self._task = None
             self._context.tasks.discard(task)
+            del task  # see `_serve`
         if self._state != HANDLING:  # its client is gone
             return
         try:
