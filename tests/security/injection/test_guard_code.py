@@ -13,6 +13,10 @@ from support.guard_cases import Cases, placed, run
 
 CODE = "__import__('os').getcwd()"
 _B64 = base64.b64encode(CODE.encode()).decode()
+SHOP = (
+    "class Shop:\n    def __init__(self):\n        self.name, self.supplier = 'Purl', 'ann'\n"
+    "        self.owner = {'phone': '+49'}\n    def __str__(self): return self.name\n"
+)
 
 VULNERABLE: Cases = {
     "eval": ("return eval(event['e'])", {"e": CODE}),
@@ -108,6 +112,14 @@ VULNERABLE: Cases = {
     "format of an object": (
         "config = {'secret': 1}\nreturn event['t'].format(config=config)",
         {"t": "{config}"},
+    ),
+    "format of an attribute beside the code's fields": (
+        f"{SHOP}return ('{{shop.name}}: ' + event['t']).format(shop=Shop())",
+        {"t": "warm {shop.supplier}"},
+    ),
+    "format of what an attribute holds": (
+        f"{SHOP}return (event['t'] + ' by {{shop}}').format(shop=Shop())",
+        {"t": "{shop.owner[phone]}"},
     ),
     "format_map": ("return event['t'].format_map({'u': object()})", {"t": "{u.__class__}"}),
     "format of a joined template": (
@@ -315,6 +327,14 @@ BENIGN: Cases = {
     "format of a constant template": (
         "T = 'Hello {name} {n}'\nreturn T.format(**event)",
         {"name": "{name.__class__}", "n": 1},
+    ),
+    "format of what the code shows as well": (
+        f"{SHOP}return ('{{shop.name}}: ' + event['t']).format(shop=Shop())",
+        {"t": "by {shop.name}"},
+    ),
+    "format of a template of the event's": (
+        f"{SHOP}return event['t'].format(shop=Shop())",
+        {"t": "{shop.name}: by {shop.supplier}"},
     ),
     "format of plain values": (
         "return event['t'].format(name='Ada', count=2)",

@@ -104,7 +104,21 @@ def judge(
             ways = _ways_shown(template)
             if not plain and not _is_shown(field, arguments, named, offers, ways):
                 return Verdict(span.origin, "adds a field of a whole object", _FIX)
+        looking = (field for field, _ in _fields(part) if "." in field and not shows(field))
+        if any(not _is_offered(field, arguments, named, offers) for field in looking):
+            # Who writes all of a template is let choose what it tells. Data within one is not.
+            if _has_fields_beside(template, spans):
+                return Verdict(span.origin, "adds a field that looks into a value", _FIX)
     return None
+
+
+def _has_fields_beside(template: str, spans: Sequence[Span]) -> bool:
+    """Tell whether the code has written fields of its own around what `spans` are."""
+    own, end = [], 0
+    for span in sorted(spans, key=lambda each: each.start):
+        own.append(template[end : span.start])
+        end = max(end, span.end)
+    return any(_fields(part) for part in (*own, template[end:]))
 
 
 def _is_wide(specification: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
