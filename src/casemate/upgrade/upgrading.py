@@ -247,17 +247,15 @@ def go_back(undo: Undo, versions: Versions, *, tell: Tell) -> Path | None:
     data, environment = Path(undo.data), Path(undo.environment)
     if not (environment / "bin/python").exists():
         raise UpgradeError(f"{undo.version} is no longer installed in {environment}.")
-    running = ask(data)
     if undo.schemas == undo.to_schemas:
         tell(f"From here on {undo.version} is what starts")
         versions.switch(environment)
-        if running is not None and running.version != undo.version:
-            _have_taken_up(undo.version, Path(undo.to_environment), versions, data, tell)
-        _forget(versions)
+        if _has_gone_back(undo, versions, tell):
+            _forget(versions)
         return None
-    if running is not None:
+    if (running := ask(data)) is not None:
         raise _serves(running)
-    with _closed(data, undo):
+    with _closed(data, _serves(State(version=undo.to_version, prefix="", serving=True))):
         aside = Path(undo.aside)
         if data.stat().st_ino != undo.restored or _was_used(data):
             # Also where a start came in between, which has brought forward what was restored.
@@ -266,6 +264,31 @@ def go_back(undo: Undo, versions: Versions, *, tell: Tell) -> Path | None:
         versions.switch(environment)
     _forget(versions)
     return aside
+
+
+def _has_gone_back(undo: Undo, versions: Versions, tell: Tell) -> bool:
+    """Have the node that runs, if one does, become the version before; tell whether it is that.
+
+    Asked once that version is what starts: a node that was started before may be the other one.
+    """
+    data, other = Path(undo.data), Path(undo.to_environment)
+    running = ask(data)
+    if running is None:
+        unknown = UpgradeError(
+            f"The node with the data in {data} runs and does not answer: {undo.to_version} stays "
+            "what starts.",
+            next_step="Read the node's log, or stop it (systemctl stop casemate); then run this "
+            "again.",
+        )
+        try:
+            with _closed(data, unknown):
+                return False
+        except UpgradeError:
+            versions.switch(other)
+            raise
+    if running.version != undo.version:
+        _have_taken_up(undo.version, other, versions, data, tell)
+    return True
 
 
 def _was_used(data: Path) -> bool:
@@ -306,15 +329,14 @@ def _serves(running: State) -> UpgradeError:
 
 
 @contextmanager
-def _closed(data: Path, undo: Undo) -> Iterator[None]:
-    """Hold the store's folder, as a node would. Raises UpgradeError if one does."""
+def _closed(data: Path, refused: UpgradeError) -> Iterator[None]:
+    """Hold the store's folder, as a node would. Raises `refused` if one does."""
     descriptor = os.open(data / "store", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            state = State(version=undo.to_version, prefix="", serving=True)
-            raise _serves(state) from None
+            raise refused from None
         yield
     finally:
         os.close(descriptor)

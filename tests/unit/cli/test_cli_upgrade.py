@@ -115,8 +115,13 @@ def test_a_run_that_was_killed_after_the_switch_goes_on(cli, played) -> None:
 
 def test_the_way_back_asks_and_says_what_is_lost(cli, played, monkeypatch) -> None:
     assert cli("upgrade", "--back").code == 2
-    assert cli("upgrade", "--back", "--yes").code == 0
-    assert played.done == [played.undo]
+    result = cli("upgrade", "--back", "--yes")
+    assert result.code == 0 and played.done == [played.undo]
+    # It does not answer as that version: none is said to run.
+    assert "0.0.1 is what starts" in result.err and "is running" not in result.out + result.err
+    played.running = State(version="0.0.1", prefix="/x", serving=True)
+    assert "Casemate 0.0.1 is running" in cli("upgrade", "--back", "--yes").out
+    played.running = None
     aside = Path("/aside")
     monkeypatch.setattr(upgrading, "go_back", lambda *_, **__: aside)
     result = cli("upgrade", "--back", "--yes", "--json")

@@ -323,14 +323,51 @@ def test_a_version_that_does_not_serve_is_not_what_starts(make, monkeypatch) -> 
     assert other.require_whole() == "9.0.0"
 
 
-def test_back_without_a_loss_where_data_is_kept_alike(make) -> None:
+def test_back_without_a_loss_where_data_is_kept_alike(make, monkeypatch) -> None:
     one = make()
     one.upgrade()
     assert one.back() is None
     assert one.versions.current() == one.versions.own
     assert (one.data / "content").read_text() == AFTER
+    # No node has said that it is that version: one that was started before may be the other.
+    monkeypatch.setattr(upgrading, "ask", lambda *_: SERVES)
+    assert one.back() is None
     with pytest.raises(UpgradeError, match="no upgrade to go back from"):
         read_undo(one.versions)
+
+
+def test_back_hands_over_a_node_that_was_killed_and_started_while_it_was_asked(
+    make, monkeypatch
+) -> None:
+    """It was asked before the link was switched, and the command said that the former one runs."""
+    one = make()
+    one.upgrade()
+    started = msgspec.structs.replace(SERVES, version="9.0.0")
+    handed: list[str] = []
+
+    def ask(*_: object) -> State | None:
+        # It does not answer while it starts: as what was current then.
+        return started if one.versions.current() == one.versions.own else None
+
+    monkeypatch.setattr(upgrading, "ask", ask)
+    monkeypatch.setattr(
+        upgrading, "hand_over", lambda _data, version, _tell: handed.append(version)
+    )
+    assert one.back() is None and handed == [__version__]
+
+
+def test_back_of_a_node_that_runs_and_does_not_answer_changes_nothing(make) -> None:
+    import fcntl
+
+    one = make()
+    one.upgrade()
+    held = os.open(one.data / "store", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(UpgradeError, match="does not answer"):
+        one.back()
+    os.close(held)
+    assert one.require_whole() == "9.0.0"
+    assert one.back() is None and one.require_whole() == "first"
 
 
 def test_back_to_what_does_not_serve_leaves_what_does(make, monkeypatch) -> None:

@@ -192,6 +192,7 @@ def _back_up(file: Path) -> None:
 
 
 def _back(versions: Versions, *, yes: bool, json: bool) -> None:
+    from casemate.upgrade.asking import ask
     from casemate.upgrade.upgrading import go_back, read_undo
 
     undo = read_undo(versions)
@@ -200,8 +201,14 @@ def _back(versions: Versions, *, yes: bool, json: bool) -> None:
     told: dict[str, Any] = {"version": undo.version, "from": undo.to_version}
     if aside is not None:
         told["aside"] = str(aside)
-        note(f"What the node kept until now is in {aside}; start it again.", YELLOW)
-    _done(told, json=json)
+        note(f"What the node kept until now is in {aside}.", YELLOW)
+    running = ask(Path(undo.data))
+    if running is not None and running.version == undo.version:
+        _done(told, json=json)
+        return
+    note(f"Casemate {undo.version} is what starts from here on: start it again.", YELLOW)
+    if json:
+        print_json(told)
 
 
 def _question(undo: Undo) -> str:
