@@ -13,7 +13,7 @@ from casemate.api.service import Service
 from casemate.evidence import Manifest
 from casemate.evidence.archive import FORMAT, MAX_BYTES
 from casemate.model.errors import CasemateError
-from casemate.operations.incidents import Incident
+from casemate.operations.incidents import PREFIX, Incident
 from casemate.operations.records import (
     MAX_RECORDS,
     ListDenials,
@@ -94,7 +94,11 @@ async def gathered(
         project, _, name = thing.removeprefix(_FUNCTION).partition("/")
         await _function(service, found, project, name, since)
     texts = [thing.removeprefix(_FUNCTION) for thing in incident.things]
-    await _journal(service, found, [incident.id, *texts], since, until)
+    # By each name that playbooks and people may have had of it: the first of its findings that was
+    # known named it, and what was done then stands in the journal by that name.
+    named = (incident.id, *(PREFIX + each for each in incident.finding_ids[:1]))
+    called = dict.fromkeys((*named, *(run.incident for run in runs)))
+    await _journal(service, found, [*called, *texts], since, until)
     manifest = Manifest(
         format=FORMAT,
         incident=incident.id,

@@ -359,6 +359,27 @@ def test_evidence_is_on_record_before_it_is_kept(
     assert isinstance(told[-1], EvidenceReleased)
 
 
+def test_evidence_holds_what_the_journal_says_by_each_name_of_an_incident(
+    ask: Client, parts: Parts, functions: Functions, waiting: str, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """What playbooks and people did before an earlier finding came to be known."""
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    asked: list[str] = []
+    find = parts.service.recorder.find
+
+    async def noted(query: Any) -> Any:
+        asked.extend(query.contains)
+        return await find(query)
+
+    monkeypatch.setattr(parts.service.recorder, "find", noted)
+    first = "0123456789abcdef"
+    earlier = replace(incident(), id="inc_0000000000000001", finding_ids=(first, ID[4:]))
+    parts.monitor.known = [earlier]
+    assert ask("POST", f"/incidents/{earlier.id}/evidence").status_code == 201
+    assert {earlier.id, f"inc_{first}", ID} <= set(asked)
+
+
 def test_no_evidence_is_built_where_calls_are_answered(
     ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
 ) -> None:
