@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from casemate.api.evidence_sealing import kept_of, release, seal
 from casemate.api.held_response import HeldResponse
-from casemate.api.incident_names import names_of_same
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.model.principal import NODE, Action
 from casemate.model.response_facts import IncidentUpdated
+from casemate.monitor.incident_names import names_of_same
 from casemate.operations import evidence
 from casemate.operations.declaration import TAR
 from casemate.operations.evidence import (

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 
 from casemate.api.evidence_gathering import gathered
-from casemate.api.incident_names import names_of_same
 from casemate.api.service import Service
 from casemate.evidence import Manifest, build
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor
 from casemate.model.response_facts import EvidenceReleased, EvidenceSealed
 from casemate.model.still import require_still
+from casemate.monitor.incident_names import names_of_same
 from casemate.operations.evidence import EvidenceView
 
 MAX_BY_PLAYBOOKS = 16

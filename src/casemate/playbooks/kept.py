@@ -80,19 +80,13 @@ class Runs:
             oldest = min(closed or held.values(), key=lambda one: (_has_acted(one), one.at))
             await self._parts.drop((oldest.id,))
 
-    def asking(self, run: PlaybookRun) -> PlaybookRun | None:
-        """Return what waits already for leave to do all of a run, in the same incident."""
+    def asking(self, run: PlaybookRun) -> tuple[PlaybookRun, ...]:
+        """Return what waits already for leave to do all of a run, in whichever incident."""
         wanted = _what(run)
-        return next(
-            (
-                one
-                for one in self
-                if one.state is Step.WAITS
-                and run.incident
-                and (one.incident, one.digest) == (run.incident, run.digest)
-                and wanted <= _what(one)
-            ),
-            None,
+        return tuple(
+            one
+            for one in self
+            if one.state is Step.WAITS and one.digest == run.digest and wanted <= _what(one)
         )
 
     def has_room_to_wait(self, project: str, owner: str) -> bool:

@@ -22,6 +22,7 @@ from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
 from casemate.model.principal import Principal
 from casemate.model.still import Still, asked_again, asked_besides, require_still, whatever_changes
 from casemate.monitor.errors import MonitorUnavailableError
+from casemate.monitor.incident_names import names_of_same
 from casemate.monitor.interface import Monitor
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
@@ -239,7 +240,7 @@ class Playbooks:
         why = "its file says that a person is asked first"
         if playbook.approval is Approval.NONE:
             why = why_not_alone(run, playbook.bounds, self.runs, self._ages)
-        if why and (asked := self.runs.asking(run)) is not None:
+        if why and (asked := await self._asked(run)) is not None:
             # Kept, so that it is not asked after all once that one is answered.
             await self.runs.put(replace(run, state=Step.DISMISSED, reason=f"{asked.id} asks it"))
             return
@@ -255,6 +256,17 @@ class Playbooks:
         self._ages.note(run.id)
         run = await self.runs.take(run, self.turns.node)
         await self._perform(run, playbook)
+
+    async def _asked(self, run: PlaybookRun) -> PlaybookRun | None:
+        """Return what waits already for leave to do all of a run, in the same incident."""
+        names = {one.incident for one in self.runs.asking(run)}
+        same = names & {run.incident}
+        if names and not same and run.incident:
+            with suppress(MonitorUnavailableError):  # then it is asked besides
+                same = await names_of_same(self._monitor, run.incident, names)
+        # Once more: who is asked may have answered meanwhile.
+        found = (one for one in self.runs.asking(run) if run.incident and one.incident in same)
+        return next(found, None)
 
     async def _perform(self, run: PlaybookRun, playbook: Playbook) -> None:
         """Do a run; one that takes long goes on while others are looked at."""

@@ -18,6 +18,7 @@ from casemate.model.errors import ConflictError
 from casemate.model.playbook import PlaybookRun, Step
 from casemate.model.principal import Action, Principal, PrincipalKind, RoleBinding
 from casemate.monitor.errors import MonitorUnavailableError
+from casemate.operations.incidents import Incident
 from casemate.operations.quarantine import QuarantineFunction
 from casemate.playbooks import needs
 from casemate.playbooks.acting import need_of
@@ -30,6 +31,7 @@ from casemate.playbooks.bounding import (
 from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.kept import MAX_WAITING, MAX_WAITING_OF_PROJECT
 from casemate.playbooks.matching import run_id
+from support.monitor import incident
 
 
 def running(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -194,6 +196,34 @@ async def test_what_waits_in_an_incident_is_asked_once() -> None:
         assert again.playbooks.runs.get(run.id) == run
     await world.find(finding("blocked-often", count=9))
     assert world.steps[-1].step == "waits"
+
+
+@running
+async def test_what_waits_in_an_incident_is_asked_once_by_whichever_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An incident is named anew when an earlier finding of it comes to be known."""
+    world = await World().loaded()
+    one = incident(id="inc_2", finding_ids=())
+    known = {"inc_1": one, "inc_2": one, "inc_3": incident(id="inc_3", finding_ids=())}
+
+    async def named(id: str) -> Incident:
+        return known[id]
+
+    monkeypatch.setattr(world.monitor, "incident", named)
+    await world.find(finding("blocked-often", count=1))
+    await world.find(finding("blocked-often", count=2), incident="inc_2")
+    assert [step.step for step in world.steps] == ["waits"]
+    await world.find(finding("blocked-often", count=3), incident="inc_3")
+    assert [step.step for step in world.steps] == ["waits"] * 2
+
+    async def away(_id: str) -> Incident:
+        raise MonitorUnavailableError
+
+    # What cannot be known is asked once too often.
+    monkeypatch.setattr(world.monitor, "incident", away)
+    await world.find(finding("blocked-often", count=4), incident="inc_2")
+    assert [step.step for step in world.steps] == ["waits"] * 3
 
 
 @running
