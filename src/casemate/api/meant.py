@@ -85,7 +85,8 @@ async def told_unnamed(error: NoNamedError, may: May, listed: Listed) -> NotFoun
         return NotFoundError(
             f"{message}; {name} is a {of}.", next_step=f"See it: `casemate {shown}`"
         )
-    return error
+    # Another one: an error that is its own cause has no end, and keeps what its frames hold.
+    return NotFoundError(error.message, next_step=error.next_step)
 
 
 async def _names(of: _List, project: str, may: May, listed: Listed) -> dict[str, str]:

@@ -31,6 +31,8 @@ def obtain_master(
             key = source.read(parameters)
         except MasterKeySourceError as error:
             found = _key_elsewhere(error, header, source, shared=brought is not None)
+            if found is error:  # an error that is its own cause has no end
+                raise
             raise found from error
         return MasterKey(source=source.source.text, key=key, parameters=parameters)
     if not create:

@@ -211,7 +211,9 @@ class SharedVault:
         try:
             await self._follow()
         except VaultUnavailableError as error:
-            raise _unknown() if unsure else error from error
+            if unsure:
+                raise _unknown() from error
+            raise
 
     def _digest(self) -> bytes:
         data = self._folder.read(STATE_FILE)

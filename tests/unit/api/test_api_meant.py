@@ -79,7 +79,9 @@ def test_a_list_that_cannot_be_had_hides_no_error() -> None:
         raise UnavailableError("Away.")
 
     error = no_named("secret", "keyx")
-    assert told(error, listed=broken) is error
+    shown = told(error, listed=broken)
+    assert shown is not error
+    assert (shown.message, shown.next_step) == (error.message, error.next_step)
 
 
 def test_each_kind_that_is_missed_anywhere_has_a_list() -> None:
