@@ -17,6 +17,7 @@ import msgspec
 from casemate.build import ArchiveError, require_manifest
 from casemate.build.contents import MANIFEST_NAME
 from casemate.build.tree import hash_file
+from casemate.kernel.file_states import FileStates, file_states
 from casemate.model.bundle import BundleFile, BundleManifest
 
 _OWN = "code/"
@@ -63,6 +64,11 @@ class Unpacked:
         self._stamps = _stamps(self._folder)
         """By the folder from which something is looked at, and the path from there; the folder of
         the bundle itself is called `.`."""
+        self._names = {
+            inside: tuple(map(os.fsencode, stamps)) for inside, stamps in self._stamps.items()
+        }
+        self._said: dict[str, bytes] = {}
+        """All that the kernel said of those in a folder, where nothing differed."""
         own = [inside for inside in self._stamps if not inside or f"{inside}/".startswith(_OWN)]
         paths = (
             f"{inside}/{name}" if inside else name
@@ -108,39 +114,36 @@ class Unpacked:
         """Return what differs of all that is there.
 
         A first call waits for thousands of files. So each is looked at from its folder, or one
-        near it, as to go there anew from the root takes a third longer, and nothing is done by
-        file but that.
+        near it, as to go there anew from the root takes a third longer. Where all that is said of
+        those in a folder is what was said before, nothing else is done by file.
         """
         differing: list[str] = []
+        states = file_states(max(map(len, self._names.values())))
         for inside, stamps in self._stamps.items():
-            differs = self._differing_in(inside, stamps)
+            differs = self._differing_in(inside, stamps, states)
             if differs:
                 differing += [f"{inside}/{name}" if inside else name for name in differs]
         return ["" if path == "." else path for path in differing]
 
-    def _differing_in(self, inside: str, stamps: Mapping[str, Stamp]) -> list[str]:
+    def _differing_in(
+        self, inside: str, stamps: Mapping[str, Stamp], states: FileStates | None
+    ) -> list[str]:
         descriptor = self._open(inside)
         if descriptor < 0:
             return list(stamps)
-        differs: list[str] = []
-        stat = os.stat
         try:
-            for name, (inode, size, modified, changed) in stamps.items():
-                try:
-                    found = stat(name, dir_fd=descriptor, follow_symlinks=False)
-                except OSError:
-                    differs.append(name)
-                    continue
-                if (
-                    found.st_ino != inode
-                    or found.st_size != size
-                    or found.st_mtime_ns != modified
-                    or found.st_ctime_ns != changed
-                ):
-                    differs.append(name)
+            if states is None or not states.read(descriptor, self._names[inside]):
+                return _differing_from(stamps, descriptor)
+            known = self._said.get(inside)
+            if known is not None and states.are(known):
+                return []
+            found = zip(stamps.items(), states.each(len(stamps)), strict=True)
+            differs = [name for (name, stamp), now in found if now != stamp]
+            if not differs:
+                self._said[inside] = states.first(len(stamps))
+            return differs
         finally:
             os.close(descriptor)
-        return differs
 
     def _open(self, inside: str) -> int:
         """Return a descriptor of a folder that is the very one it was; -1 if there is no such."""
@@ -190,6 +193,26 @@ class Unpacked:
     def _manifest(self) -> BundleManifest:
         with (Path(self._folder) / MANIFEST_NAME).open("rb") as file:
             return require_manifest(file, self._digest)
+
+
+def _differing_from(stamps: Mapping[str, Stamp], descriptor: int) -> list[str]:
+    """Return the names of what is not as it was, seen from an open folder."""
+    differs: list[str] = []
+    stat = os.stat
+    for name, (inode, size, modified, changed) in stamps.items():
+        try:
+            found = stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except OSError:
+            differs.append(name)
+            continue
+        if (
+            found.st_ino != inode
+            or found.st_size != size
+            or found.st_mtime_ns != modified
+            or found.st_ctime_ns != changed
+        ):
+            differs.append(name)
+    return differs
 
 
 def _stamps(folder: str) -> dict[str, dict[str, Stamp]]:

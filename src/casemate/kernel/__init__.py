@@ -12,6 +12,7 @@
     tracing.py       stops other processes, reads and sets their registers
     remote_memory.py reads and writes their memory, compares their files
     process_files.py what /proc tells of them
+    file_states.py   whether many files are as they were
     durability.py    has files whole and on disk; placing.py puts them in their places at once
     drafts.py        what is made beside its place, and what killed programs left of that
 

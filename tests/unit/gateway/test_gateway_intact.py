@@ -90,6 +90,14 @@ CHANGES: dict[str, Any] = {
 }
 
 
+@pytest.fixture(params=["together", "each by itself"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have files be looked at in both ways: not all C libraries have the first."""
+    if request.param != "together":
+        monkeypatch.setattr("casemate.gateway.intact.file_states", lambda _: None)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_was_changed_is_found(tmp_path: Path, change: str) -> None:
     folder = bundle(tmp_path)
@@ -114,6 +122,36 @@ def test_files_are_looked_at_from_their_folders(tmp_path: Path, monkeypatch) -> 
     (folder / "deps").rename(folder / "away")
     assert checked.look()
     assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_no_object_is_made_of_what_is_said_of_each_file(tmp_path: Path, monkeypatch) -> None:
+    """It was half of what the look took that a first call waits for."""
+    checked = Unpacked(bundle(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", None)
+        found = [checked.look(), checked.look()]
+    assert found == ["", ""]
+
+
+def test_a_file_that_was_only_read_is_not_read_anew(tmp_path: Path, monkeypatch) -> None:
+    checked = Unpacked(bundle(tmp_path))
+    assert checked.look() == ""
+    said = dict(checked._said)
+    checked._said = {inside: bytes(len(states)) for inside, states in said.items()}
+    monkeypatch.setattr("casemate.gateway.intact.hash_file", None)
+    assert checked.look() == ""
+    assert checked._said == said
+
+
+def test_nothing_that_differs_is_taken_for_what_it_was(tmp_path: Path) -> None:
+    folder = bundle(tmp_path)
+    checked = Unpacked(folder)
+    put(folder / "deps/lib/core.py", b"CORE = 2\n")
+    assert checked.look() and checked.look()
+    put(folder / "deps/lib/core.py", b"CORE = 1\n")
+    assert checked.look() == checked.look() == ""
+    put(folder / "deps/lib/core.py", b"CORE = 2\n")
+    assert checked.look()
 
 
 def test_a_folder_that_became_a_link_to_what_it_was_is_refused(tmp_path: Path) -> None:
