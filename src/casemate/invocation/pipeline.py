@@ -44,6 +44,7 @@ from casemate.sandbox.frames import Output, Reply
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.meter import Metered
 from casemate.seal import Seal
+from casemate.turn_end import TurnEnd
 
 _TICK_SECONDS = 0.0005
 """The loop's clock is set once a turn: what ran within one has run, and is counted."""
@@ -101,6 +102,7 @@ class Pipeline:
         self._trouble = trouble
         self._offer = offer
         self._deadlines = Deadlines()
+        self._turn_end = TurnEnd()
         self._sampling = Sampling()
         self._encode = msgspec.json.Encoder().encode
 
@@ -223,6 +225,8 @@ class Pipeline:
             output,
             session.on_request,
             recorder(admitted, self._broker.facts.happened),
+            # Beside others that run; alone it would only wait.
+            self._turn_end if len(self._deadlines) > 1 else None,
         )
 
 

@@ -31,6 +31,7 @@ from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
 from casemate.sandbox.quiet import has_read_all, is_quiet
 from casemate.sandbox.waking import Waking
+from casemate.turn_end import TurnEnd
 
 _log = logging.getLogger(__name__)
 EXIT_SECONDS = 0.05
@@ -185,11 +186,12 @@ class Instance:
         output: Output,
         on_capability: OnCapability | None = None,
         on_guard: OnGuard | None = None,
+        turn_end: TurnEnd | None = None,
     ) -> asyncio.Future[Reply]:
         """Send an event; the future holds the reply, however the invocation ends.
 
         Capability requests go to `on_capability` until then; without it they are a violation. So
-        does what the sink guard tells to `on_guard`.
+        does what the sink guard tells to `on_guard`. With `turn_end` it is sent then.
         """
         self._pipe.output = output
         self._guard.begin(on_guard)
@@ -202,7 +204,11 @@ class Instance:
         if self._ended:
             self._finish(Reply(Outcome.CRASHED, type="InstanceGone", message="it had ended"))
             return waiter
-        self._outgoing.put(wire.header(wire.INVOKE, head, event), event, reply=False)
+        header = wire.header(wire.INVOKE, head, event)
+        if turn_end is None:
+            self._outgoing.put(header, event, reply=False)
+        else:
+            self._outgoing.put_later(turn_end, header, event)
         return waiter
 
     def reply(

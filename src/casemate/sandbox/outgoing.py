@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from casemate.sandbox.waking import Waking
+from casemate.turn_end import TurnEnd
 
 DELIVERY_SECONDS: Final = 10.0
 """Within this a reply is read to its end, or its reader is ended."""
@@ -28,6 +29,7 @@ class Outgoing:
     """Frames in their order. Those that are replies are told of when the socket has taken them."""
 
     __slots__ = (
+        "_later",
         "_loop",
         "_on_stalled",
         "_on_taken",
@@ -59,16 +61,20 @@ class Outgoing:
         self._on_stalled = on_stalled
         self._waking = waking
         self._pieces: deque[memoryview | None] = deque()  # None: a reply ends here
+        self._later: tuple[bytes, ...] = ()
+        """A frame that is sent at the end of the loop's turn."""
         self._replies = 0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting_for_end: list[asyncio.Future[None]] = []
 
     def __bool__(self) -> bool:
         """Tell whether anything waits."""
-        return bool(self._pieces)
+        return bool(self._pieces or self._later)
 
     def put(self, *parts: bytes | memoryview, reply: bool) -> None:
         """Send one frame, given in parts, after those that wait."""
+        if self._later:
+            self._send_later()
         idle = not self._pieces
         if idle and not reply:
             parts = self._rest(parts)
@@ -84,6 +90,19 @@ class Outgoing:
                 self._loop.add_writer(self._sock.fileno(), self._writable)
         if self._replies and self._timer is None:
             self._timer = self._loop.call_later(DELIVERY_SECONDS, self._on_stalled)
+
+    def put_later(self, turn_end: TurnEnd, *parts: bytes) -> None:
+        """Send one frame that is no reply at the end of the loop's turn, after those that wait."""
+        if self:
+            self.put(*parts, reply=False)
+            return
+        self._later = parts
+        turn_end.put(self._send_later)
+
+    def _send_later(self) -> None:
+        later, self._later = self._later, ()
+        if later:
+            self.put(*later, reply=False)
 
     def _rest(self, parts: tuple[bytes | memoryview, ...]) -> tuple[bytes | memoryview, ...]:
         """Send a frame that nothing waits before, and return what the socket has not taken."""
@@ -162,6 +181,7 @@ class Outgoing:
 
     async def sent(self) -> None:
         """Wait until nothing waits any more, or it was dropped."""
+        self._send_later()
         if self._pieces:
             future: asyncio.Future[None] = self._loop.create_future()
             self._waiting_for_end.append(future)
@@ -169,6 +189,7 @@ class Outgoing:
 
     def close(self) -> None:
         """Drop what waits. To be called before the socket is closed."""
+        self._later = ()
         if self._pieces:
             self._loop.remove_writer(self._sock.fileno())
             self._pieces.clear()

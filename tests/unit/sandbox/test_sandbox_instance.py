@@ -21,6 +21,7 @@ from casemate.sandbox import guard_watch, outgoing
 from casemate.sandbox import instance as instance_module
 from casemate.sandbox.frames import MAX_LINES, Output, Reply, describe_status
 from casemate.sandbox.instance import MAX_REQUEST_BYTES
+from casemate.turn_end import TurnEnd
 from support.core import InstancePeer
 from support.descriptors import descriptors_held, require_none_left
 
@@ -97,6 +98,25 @@ def test_an_answer_ends_a_fresh_instance_which_is_killed_if_it_does_not_go() -> 
         assert stage.peer.killed == [7]
 
     play(scene)
+
+
+def test_one_that_answers_before_its_event_was_sent_serves_nobody_else() -> None:
+    """What it has not read would be taken for its next event."""
+
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, turn_end=TurnEnd())
+        await stage.peer.event()
+        await stage.peer.send(wire.pack(wire.ANSWER, b"{}", b"1"))
+        assert (await waiter).reusable
+        endless = TurnEnd()
+        endless._is_due = True  # as a turn that has not ended when the answer is read
+        waiter = stage.instance.invoke(b"{}", b"2", stage.output, turn_end=endless)
+        await stage.peer.send(wire.pack(wire.ANSWER, b"{}", b"2"))
+        assert not (await waiter).reusable
+        assert not stage.instance.alive
+
+    play(scene, reuse=True)
 
 
 def test_a_reused_instance_serves_on() -> None:

@@ -12,6 +12,7 @@ import pytest
 from casemate.sandbox import outgoing
 from casemate.sandbox.outgoing import Outgoing, ReplyRoom
 from casemate.sandbox.waking import Waking
+from casemate.turn_end import TurnEnd
 
 
 class Line:
@@ -61,6 +62,49 @@ def test_what_the_socket_takes_at_once_is_taken_at_once() -> None:
         assert len(line.taken) == 1
         assert not line.outgoing
         assert await line.read(8) == b"headbody"
+
+    play(scene)
+
+
+def test_an_event_is_sent_at_the_end_of_the_turn_and_waits_until_then() -> None:
+    async def scene(line: Line) -> None:
+        line.outgoing.put_later(TurnEnd(), b"head", b"body")
+        assert line.outgoing, "who answers before it was sent is not used again"
+        with pytest.raises(BlockingIOError):
+            line.theirs.recv(1)
+        await asyncio.sleep(0)
+        assert not line.outgoing
+        assert line.theirs.recv(99) == b"headbody"
+
+    play(scene)
+
+
+def test_nothing_overtakes_an_event_that_waits_for_the_end_of_the_turn() -> None:
+    async def scene(line: Line) -> None:
+        ends = TurnEnd()
+        line.outgoing.put_later(ends, b"event")
+        line.outgoing.put(b"1", reply=True)
+        assert line.theirs.recv(99) == b"event1"
+        line.outgoing.put_later(ends, b"one")
+        line.outgoing.put_later(ends, b"two")
+        await line.outgoing.sent()
+        assert line.theirs.recv(99) == b"onetwo"
+        large = bytes(4 << 20)
+        line.outgoing.put(large, reply=False)
+        line.outgoing.put_later(ends, b"behind")
+        assert await line.read(len(large) + 6) == large + b"behind"
+
+    play(scene)
+
+
+def test_an_event_for_one_that_was_closed_meanwhile_goes_nowhere() -> None:
+    async def scene(line: Line) -> None:
+        line.outgoing.put_later(TurnEnd(), b"event")
+        line.outgoing.close()
+        assert not line.outgoing
+        await asyncio.sleep(0)
+        with pytest.raises(BlockingIOError):
+            line.theirs.recv(1)
 
     play(scene)
 

@@ -218,6 +218,7 @@ class Answering(asyncio.Protocol):
         self._state = CLOSING
         self.deadline = NEVER
         self._reader.clear()
+        self.writer.flush()
         self._transport.close()
 
     def _fail(self, error: BaseException, *, cut: bool) -> None:

@@ -145,6 +145,7 @@ class Connection(Answering):
         TLS has no such half: its transport closes.
         """
         self._eof = True
+        self.writer.flush()  # the transport may close now
         return self._state == HANDLING and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -278,7 +279,7 @@ class Connection(Answering):
         self._started = context.loop.time()
         self._extend_body_deadline()
         if request.expects_continue and not self._reader.received and not self._reader.waiting:
-            self._transport.write(CONTINUE)
+            self.writer.write(CONTINUE)
         return False
 
     async def _decide(self, undecided: Undecided, request: RequestHead) -> None:

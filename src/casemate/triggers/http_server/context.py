@@ -29,6 +29,7 @@ from casemate.triggers.http_server.problem import server_problem
 from casemate.triggers.http_server.refusal_pace import RefusalPace
 from casemate.triggers.http_server.request_head import METHODS, RequestHead
 from casemate.triggers.http_server.response_head import date_line
+from casemate.turn_end import TurnEnd
 
 OnError = Callable[[BaseException], str]
 Problem = Callable[[int, str, str | None], HttpResponse]
@@ -89,6 +90,7 @@ class ServerContext:
         "proxies",
         "route",
         "tasks",
+        "turn_end",
     )
 
     def __init__(
@@ -111,6 +113,7 @@ class ServerContext:
         self.driven: set[Driven] = set()
         """Answers that are made without a task."""
         self.buffers = Buffers(limits, proxies.trusts)
+        self.turn_end = TurnEnd()
         self.large = LargeBodies(self.loop)
         self.pace = RefusalPace()
         self.draining = False

@@ -40,6 +40,7 @@ class ResponseWriter:
         "_context",
         "_held",
         "_peer",
+        "_ready",
         "_streams",
         "_transport",
         "_unread",
@@ -59,6 +60,8 @@ class ResponseWriter:
         self._context = context
         self._transport = transport
         self._waiter: asyncio.Future[None] | None = None
+        self._ready = b""
+        """An answer that is written at the end of the loop's turn."""
         self._unread = 0
         self._streams = False
         """Whether what was written last was streamed."""
@@ -93,11 +96,28 @@ class ResponseWriter:
             body = b""
         head = encode_head(response, self._context.date, framing)
         if len(body) <= _COPY_BYTES:
-            self._transport.write(head + body)
+            # Alone it gains nothing; and nothing may come before it, or hide that it is not read.
+            if close or self._ready or not self._context.driven:
+                self.write(head + body)
+            else:
+                self._ready = head + body
+                self._context.turn_end.put(self.flush)
         else:
+            self.flush()
             self._whole = len(body)
             self._transport.writelines((head, body))
             self._whole = 0
+
+    def write(self, data: bytes) -> None:
+        """Write something at once, behind what is ready."""
+        self.flush()
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what is ready. To be called before the transport is told anything else."""
+        ready, self._ready = self._ready, b""
+        if ready and not self._transport.is_closing():
+            self._transport.write(ready)
 
     async def stream(self, request: RequestHead, response: HttpResponse, close: bool) -> None:
         """Write a response as its iterator yields, and close the iterator in any case.
@@ -120,7 +140,7 @@ class ResponseWriter:
             if self.lost:
                 return
             started = self._streams = True
-            self._transport.write(head)
+            self.write(head)
             if not bodiless:
                 await self._write_parts(body, length, chunked=chunked)
         except BaseException:
