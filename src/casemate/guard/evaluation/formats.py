@@ -104,11 +104,23 @@ def judge(
             ways = _ways_shown(template)
             if not plain and not _is_shown(field, arguments, named, offers, ways):
                 return Verdict(span.origin, "adds a field of a whole object", _FIX)
-        looking = (field for field, _ in _fields(part) if "." in field and not shows(field))
-        if any(not _is_offered(field, arguments, named, offers) for field in looking):
-            # Who writes all of a template is let choose what it tells. Data within one is not.
-            if _has_fields_beside(template, spans):
-                return Verdict(span.origin, "adds a field that looks into a value", _FIX)
+    return _judge_beside(
+        template, spans, lambda field: shows(field) or _is_offered(field, arguments, named, offers)
+    )
+
+
+def _judge_beside(
+    template: str, spans: Sequence[Span], is_let: Callable[[str], bool]
+) -> Verdict | None:
+    """Return a verdict if data looks into objects beside fields that the code has written.
+
+    Who writes all of a template is let choose what it tells.
+    """
+    for span in spans:
+        fields = _fields(template[span.start : span.end]) if not span.vouched else ()
+        chosen = any("." in field and not is_let(field) for field, _ in fields)
+        if chosen and _has_fields_beside(template, spans):
+            return Verdict(span.origin, "adds a field that looks into a value", _FIX)
     return None
 
 
