@@ -300,10 +300,13 @@ class Catalogue:
         return self._spaces.match(method, path, host)
 
     def has_public_route_like(self, path: str, host: str = "") -> bool:
-        """Tell whether some public route has the first segment of a path: it is known then."""
-        return any(
-            map(self._is_public, self._spaces.space(host).functions_below(first_segment(path)))
-        )
+        """Tell whether some public route has the first segment of a path: it is known then.
+
+        Where no route begins so, one that begins with any segment (`/{code}`) is such a one.
+        """
+        routes = self._spaces.space(host)
+        below = routes.functions_below(first_segment(path)) or routes.functions_below(None)
+        return any(map(self._is_public, below))
 
     def _is_public(self, function: tuple[str, str]) -> bool:
         entry = self._functions.get(function)

@@ -113,7 +113,7 @@ class Spaces:
             route = Route(trigger.method, trigger.path, project, function)
             other = (
                 "Choose another first segment, or ask whoever runs the node to assign one: "
-                f"casemate routes claim {project} --prefix /... or --host ..."
+                f"casemate routes claim {project} --host NAME, or --prefix /... that nobody has"
             )
             strangers = ConflictError(
                 f"{told} overlaps with what another project has.", next_step=other
@@ -183,8 +183,9 @@ class Spaces:
                 ):
                     raise ConflictError(
                         f"{prefix} cannot be given to {claim.project}: {route.method} "
-                        f"{route.template} of {route.project}/{route.function} is below it.",
-                        next_step="Remove that function's route, or give a host instead.",
+                        f"{route.template} of {route.project}/{route.function} has it as well.",
+                        next_step=f"Remove that function's route, or give {claim.project} a host "
+                        f"of its own: casemate routes claim {claim.project} --host NAME.",
                     )
 
     def _require_return(self, claim: RouteClaim) -> None:

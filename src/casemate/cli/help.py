@@ -59,6 +59,8 @@ OTHER_WORDS = {
     "version": ("--version",),
     "projects": ("ls",),
     "roles": ("policy",),
+    "unused": ("prune",),
+    "upload": ("put",),
 }
 """How other programs call what a command does: the first of these that there is, is proposed."""
 _INDENT = 3

@@ -280,8 +280,9 @@ RULES = (
         why="Vulnerabilities that become known in it stay open.",
     ),
     Rule(
-        id="NODE-009", title="The clock is wrong", risk=Risk.MONITORING, level=Level.LOW,
-        owasp="SAS-10", cwe=778, attack="T1070.006", check=_clock,
+        id="NODE-009", title="The clock is wrong, or nothing keeps it right",
+        risk=Risk.MONITORING, level=Level.LOW, owasp="SAS-10", cwe=778, attack="T1070.006",
+        check=_clock,
         why="Tokens, certificates, exceptions and records expire by it.",
     ),
     Rule(

@@ -102,7 +102,7 @@ def test_a_project_with_a_host_answers_there_and_only_there() -> None:
 @pytest.mark.parametrize(
     ("claim", "told"),
     [
-        (RouteClaim(project="u", prefixes=("/payments",)), "shopa/pay is below it"),
+        (RouteClaim(project="u", prefixes=("/payments",)), "shopa/pay has it as well"),
         (RouteClaim(project="u", prefixes=("/",)), "given to w"),
         (RouteClaim(project="u", prefixes=("/taken",)), "given to w"),
         (RouteClaim(project="u", hosts=("w.example.com",)), "given to w"),
@@ -153,6 +153,17 @@ def test_many_first_segments_are_looked_at_once_each() -> None:
         found.check_routes("shopb", "pay", wants("GET /a7999", project="shopb"))
     with pytest.raises(ConflictError, match="of shopa/pay"):
         found.check_routes("u", "h", wants("GET /{any}", name="h"))
+
+
+def test_a_public_route_of_any_segment_is_like_all_that_nothing_else_begins_like() -> None:
+    """`/abc/` beside a public `/{code}` was 401, as if it had needed a token."""
+    open_to_all = version(project="u", name="g", routes=["GET /{code}"], public=True)
+    private = version(project="u", name="h", routes=["GET /admin/{id}"])
+    found = catalogue(open_to_all, private)
+    for path in ("/abc/", "/a/b/", "/"):
+        assert found.has_public_route_like(path), path
+    assert not found.has_public_route_like("/admin/nothing"), "what is there is not told"
+    assert not catalogue(private).has_public_route_like("/abc/")
 
 
 def test_what_a_path_is_like_is_asked_of_each_function_once(monkeypatch) -> None:

@@ -97,6 +97,7 @@ def test_one_rule_is_run_alone(cli: Callable, node: Node, own: str) -> None:
     [found] = json.loads(cli("detect", "test", "passwords-sprayed", "--json").out)
     assert found["rule"] == "passwords-sprayed" and found["count"] == 5
     [found] = json.loads(cli("detect", "test", "own-sign-in", "--rules", own, "--json").out)
+    assert "Of your rules" not in cli("detect", "test", "--rules", own).err
     assert found["events"] == ["boot-1"] and found["techniques"] == ["T1078"]
 
 

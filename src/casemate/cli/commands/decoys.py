@@ -39,7 +39,11 @@ def _print(found: DecoyList) -> None:
 
 @answered(app, ListDecoys, examples="$ casemate decoys ls\n$ casemate decoys ls shop --json")
 def ls(found: DecoyList) -> None:
-    """Show the decoys of all projects, or of one. Your access is recorded."""
+    """Show the decoys of all projects, or of one. Your access is recorded.
+
+    With a token it is found (`decoys-listed-by-token`, high) and opens an incident: whoever has
+    stolen one looks for them so. Log in as a person first: `casemate login`.
+    """
     _print(found)
 
 

@@ -184,6 +184,18 @@ def test(
     if detector.forgotten:
         note(f"{detector.forgotten} entities were forgotten for want of room: a flood, perhaps.")
     _print(found, json=json)
+    if rules and not json:
+        _tell_silent(known, found)
+
+
+def _tell_silent(known: Rules, found: list[Finding]) -> None:
+    """Say which of the rules that were given found nothing: the others come with Casemate."""
+    from casemate.detection import shipped_rules
+
+    others = {about.name for about in shipped_rules().reporting()} | {one.rule for one in found}
+    silent = [about.name for about in known.reporting() if about.name not in others]
+    if silent:
+        note(f"Of your rules nothing was found by: {', '.join(silent)}.")
 
 
 def _history(
