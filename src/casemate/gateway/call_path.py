@@ -59,7 +59,12 @@ class CallPath:
         )
         self.rotators = Rotators(base.catalogue, pipeline.finish)
         self.rotations = Rotations(
-            base.store, base.vault, base.facts, base.recorder.durable, self.rotators.ask
+            base.store,
+            base.vault,
+            base.facts,
+            base.recorder.durable,
+            self.rotators.ask,
+            node=base.nodes.name,
         )
         self.running_logs = RunningLogs(self.dispatcher, base.seal)
         self.acceptance = Acceptance(keeping, base.data, pipeline.finish)

@@ -69,7 +69,7 @@ def parts_of(of: Followed) -> tuple[Part, ...]:
         _part("evidence", (), ("evidence",), of.evidences.reload),
         _part("holds", (), ("holds",), of.holds.load),
         _part("advisories", (), _ADVISORIES, of.gate.load),
-        _part("rotations of secrets", (), ("rotations",), of.rotations.load),
+        _part("rotations of secrets", (), ("rotations", "begun rotations"), of.rotations.load),
         _part("access reviews", (), _REVIEWS, of.reviews.reload),
     )
 

@@ -344,6 +344,7 @@ class Gateway:
         await self.response.evidences.load()
         await self.response.playbooks.load()
         self.response.playbooks.start()
+        self.path.rotations.start()
         self.health.start()
         if self.sweeps is not None:
             self.sweeps.start()
@@ -376,6 +377,7 @@ class Gateway:
         await self.watch.close()
         await self.audit.close()
         await self.response.playbooks.close()
+        await self.path.rotations.close()
         await self.health.close()
         await self.observing.budgets.close()
         await self.sandboxes.used.close()

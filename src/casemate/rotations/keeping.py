@@ -1,11 +1,14 @@
 """Rotations as the store keeps them, and how one is done: begun on record, set outside, in use.
 
 Killed between any two steps the secret has one value in use, and what was prepared is prepared
-again as the same value: whoever sets it outside may have set it already.
+again as the same value: whoever sets it outside may have set it already. What a function sets is
+therefore finished at the next start.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +38,28 @@ MAX_UNDER_WAY = 16
 """At once, of the node: each may wait for a function."""
 MAX_UNDER_WAY_OF_PROJECT = 4
 """Of these: functions of one project that hang keep nobody else's secrets from being rotated."""
+
+AGAIN_SECONDS = (0.0, 5.0, 30.0)
+"""Pauses before what was begun before a start is tried: a function may need a moment."""
+_PLAYBOOK = "playbook:"
+_MAX_REASON = 400
+_log = logging.getLogger(__name__)
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a value that a function sets outside, which has not ended."""
+
+    project: str
+    name: str
+    change: str
+    former: int
+    """The version in use."""
+    to: int
+    """The version whose value is gone back to; 0: it is a new one."""
+    overlap: int
+    reason: str
+    by: str
+    node: str
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,9 +92,17 @@ class Rotations:
         facts: FactStream,
         durable: Callable[[], Awaitable[None]],
         ask: Ask,
+        *,
+        node: str = "",
     ) -> None:
-        """Keep how in `store`; have `vault` make values, and `ask` set them outside."""
+        """Keep how in `store`; have `vault` make values, and `ask` set them outside.
+
+        `node` is the name of this one among those that share `store`.
+        """
         self._parts = Parts(store, "rotations", Rotation, _key, parts=16)
+        self._begun = Parts(store, "begun rotations", Begun, _key, parts=4)
+        self._node = node
+        self._task: asyncio.Task[None] | None = None
         self._vault = vault
         self._facts = facts
         self._durable = durable
@@ -81,6 +114,17 @@ class Rotations:
     async def load(self) -> None:
         """Read them; at any time. Raises StoreError."""
         await self._parts.load()
+        await self._begun.load()
+
+    def start(self) -> None:
+        """Finish what was begun here before, once functions can be called."""
+        self._task = asyncio.get_running_loop().create_task(self.finish_begun())
+
+    async def close(self) -> None:
+        """Leave what is not finished to the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     # -- how ---------------------------------------------------------------------------------------
 
@@ -234,6 +278,32 @@ class Rotations:
                     "--reason TEXT",
                 )
 
+    async def finish_begun(self) -> None:
+        """Finish what was begun here and not ended: the value may be set outside already."""
+        for pause in AGAIN_SECONDS:
+            left = [one for one in self._begun.held.values() if one.node == self._node]
+            if not left:
+                return
+            await asyncio.sleep(pause)
+            for one in left:
+                try:
+                    await self._finish(one, last=pause == AGAIN_SECONDS[-1])
+                except CasemateError as error:
+                    _log.error("%s is not rotated to the end: %s", _key(one), error.message)
+
+    async def _finish(self, one: Begun, *, last: bool) -> None:
+        how, by = self.find(one.project, one.name), Actor(one.by, "")
+        with self._alone(one.project, one.name):
+            used, _ = await self.versions(one.project, one.name)
+            if how is not None and used == one.former:
+                made = one.to or how.value
+                change, reason = one.change, one.reason
+                await self._change(how, made, used, one.overlap, change, reason, by, last=last)
+                return
+            if await self.author(one.project, one.name) == one.by:
+                await self._tell(one.project, one.name, one.change, "done", by, one.reason, used)
+            await self._begun.drop((_key(one),))
+
     async def _change(
         self,
         how: Rotation,
@@ -243,11 +313,29 @@ class Rotations:
         change: str,
         reason: str,
         by: Actor,
+        *,
+        last: bool = True,
     ) -> SecretRotation:
+        """Do it; where it is not the `last` try, one that fails is begun still."""
         project, name = how.project, how.name
         require_still()
         await self._tell(project, name, change, "begins", by, reason, former)
+        # A playbook goes on with its runs by itself.
+        begun = Begun(
+            project=project,
+            name=name,
+            change=change,
+            former=former,
+            to=made if isinstance(made, int) else 0,
+            overlap=overlap,
+            reason=reason[:_MAX_REASON],
+            by=by.principal,
+            node=self._node,
+        )
+        kept = bool(how.function) and not by.principal.startswith(_PLAYBOOK)
         try:
+            if kept:
+                await self._begun.put(begun)
             prepared = await self._vault.prepare_secret(project, name, made, former, by.principal)
             if how.function:
                 asked = Asked(secret=name, version=prepared.version, former=former)
@@ -259,8 +347,12 @@ class Rotations:
                 self.changed(project, name, not overlap)
         except CasemateError as error:
             await self._tell(project, name, change, "failed", by, error.message, former)
+            if kept and last and not error.retryable:
+                await self._begun.drop((_key(begun),))
             raise
         await self._tell(project, name, change, "done", by, reason, prepared.version)
+        if kept:
+            await self._begun.drop((_key(begun),))
         return SecretRotation(
             project=project,
             name=name,
@@ -308,11 +400,11 @@ class Rotations:
                 change=change,
                 step=step,
                 version=version,
-                reason=reason[:400],
+                reason=reason[:_MAX_REASON],
             )
         )
         await self._durable()
 
 
-def _key(one: Rotation) -> str:
+def _key(one: Rotation | Begun) -> str:
     return f"{one.project}/{one.name}"

@@ -55,7 +55,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
             others=None,
         ),
         path=SimpleNamespace(
-            rotations=SimpleNamespace(load=_nothing),
+            rotations=SimpleNamespace(load=_nothing, start=lambda: None),
             running_logs=SimpleNamespace(start=lambda: None),
         ),
         sandboxes=SimpleNamespace(used=SimpleNamespace(start=lambda: None)),

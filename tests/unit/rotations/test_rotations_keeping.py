@@ -35,7 +35,12 @@ def how(name: str = "key", **more: Any) -> Rotation:
 
 
 class Node:
-    def __init__(self, store: MemoryStore | None = None, vault: MemorySecrets | None = None):
+    def __init__(
+        self,
+        store: MemoryStore | None = None,
+        vault: MemorySecrets | None = None,
+        name: str = "",
+    ) -> None:
         self.store = store or MemoryStore()
         self.vault = vault or MemorySecrets()
         self.told: list[SecretRotated] = []
@@ -51,6 +56,7 @@ class Node:
             facts,
             self.durable,
             self.ask,
+            node=name,
         )
         self.rotations.changed = lambda _project, name, at_once: self.ended.append((name, at_once))
 
@@ -212,6 +218,106 @@ def test_cancelled_while_a_function_hangs_it_can_be_rotated_again() -> None:
             await first
         node.answers = None
         assert (await node.rotate()).version == 2
+
+    play(scene, function="setter")
+
+
+async def cut_short(node: Node, work: Awaitable[Any]) -> None:
+    """Begin something that asks a function, and end it as a kill does."""
+    before = len(node.asked)
+    node.answers = asyncio.Event().wait  # type: ignore[assignment]
+    task = asyncio.ensure_future(work)
+    while len(node.asked) == before:
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    node.answers = None
+
+
+async def started_again(node: Node, name: str = "") -> Node:
+    again = Node(node.store, node.vault, name)
+    await again.rotations.load()
+    await again.rotations.finish_begun()
+    return again
+
+
+def test_what_a_kill_cut_short_is_finished_at_the_next_start() -> None:
+    """What the function has set outside was not in use until somebody rotated again."""
+
+    async def scene(node: Node) -> None:
+        await cut_short(node, node.rotate(overlap=30))
+        assert node.vault.in_use("shop", "key") == 1
+        again = await started_again(node)
+        assert again.asked == node.asked  # the same value
+        assert again.vault.in_use("shop", "key") == 2
+        assert again.steps == [("rotate", "begins", 1), ("rotate", "done", 2)]
+        assert {(one.by, one.reason) for one in again.told} == {("user:ada", "r")}
+        assert await again.rotations.versions("shop", "key") == (2, 1)
+        await cut_short(again, again.back())
+        once_more = await started_again(again)
+        assert once_more.steps[-1] == ("back", "done", 3)
+        assert await once_more.rotations.uses_value_of("shop", "key", 1)
+        assert (await started_again(once_more)).asked == []
+
+    play(scene, function="setter")
+
+
+def test_what_was_in_use_and_not_told_is_told_at_the_next_start() -> None:
+    async def scene(node: Node) -> None:
+        durable = node.durable
+
+        async def killed() -> None:
+            if node.vault.in_use("shop", "key") == 2:
+                raise asyncio.CancelledError
+            await durable()
+
+        node.rotations._durable = killed
+        with pytest.raises(asyncio.CancelledError):
+            await node.rotate()
+        again = await started_again(node)
+        assert again.asked == [] and again.steps == [("rotate", "done", 2)]
+
+    play(scene, function="setter")
+
+
+def test_what_somebody_has_set_since_stays() -> None:
+    async def scene(node: Node) -> None:
+        await cut_short(node, node.rotate())
+        node.vault.put("shop", "key", "user:eve")
+        again = await started_again(node)
+        assert again.asked == [] and again.told == []
+        assert await again.rotations.author("shop", "key") == "user:eve"
+
+    play(scene, function="setter")
+
+
+def test_what_another_node_has_begun_or_a_playbook_is_left_to_them() -> None:
+    async def scene(node: Node) -> None:
+        await cut_short(node, node.rotate(Actor("playbook:leaked-secret", "")))
+        assert (await started_again(node)).asked == []
+        await cut_short(node, node.rotate())
+        assert (await started_again(node, "other")).asked == []
+        assert len((await started_again(node)).asked) == 1
+
+    play(scene, function="setter")
+
+
+def test_what_cannot_be_finished_is_told_and_tried_no_more(monkeypatch: Any) -> None:
+    monkeypatch.setattr(keeping, "AGAIN_SECONDS", (0.0, 0.001))
+
+    async def scene(node: Node) -> None:
+        await cut_short(node, node.rotate())
+
+        async def refuses() -> None:
+            raise ConflictError("it says no")
+
+        again = Node(node.store, node.vault)
+        await again.rotations.load()
+        again.answers = refuses
+        await again.rotations.finish_begun()
+        assert [step for _, step, _ in again.steps] == ["begins", "failed"] * 2
+        assert again.vault.in_use("shop", "key") == 1
+        assert (await started_again(again)).asked == []
 
     play(scene, function="setter")
 
