@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.responses import Response
 from starlette.types import Send
 
-from casemate.api.held_response import HeldResponse
+from casemate.api.held_response import HeldResponse, while_allowed
 from casemate.api.performing import Call, Performers, tell
 from casemate.api.served import all_served
-from casemate.api.service import PreparedBackup
 from casemate.model.errors import CasemateError
 from casemate.model.still import require_still
 from casemate.operations import backup
@@ -29,16 +28,17 @@ class _BackupResponse(HeldResponse):
 
     def __init__(
         self,
-        backup: PreparedBackup,
+        pieces: AsyncIterator[bytes],
+        size: int,
         held: contextlib.AsyncExitStack,
         sent: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(
-            self._pieces(backup),
+            self._noted(pieces),
             held,
             media_type=TAR,
             headers={
-                "content-length": str(backup.size),
+                "content-length": str(size),
                 "content-disposition": 'attachment; filename="casemate-backup.tar"',
                 "cache-control": "no-store",
             },
@@ -51,8 +51,8 @@ class _BackupResponse(HeldResponse):
         if self._whole:
             await self._sent()
 
-    async def _pieces(self, backup: PreparedBackup) -> AsyncIterator[bytes]:
-        async for piece in backup.pieces():
+    async def _noted(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for piece in pieces:
             yield piece
         self._whole = True
 
@@ -82,7 +82,8 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
                 value = str(time.time()).encode()
                 await service.store.change(KeepNodeValue(name=BACKUP_MADE, value=value))
 
-        return _BackupResponse(made, stack.pop_all(), sent)
+        pieces = while_allowed(made.pieces(), call.still)
+        return _BackupResponse(pieces, made.size, stack.pop_all(), sent)
 
 
 OPERATIONS = all_served(backup, performs)

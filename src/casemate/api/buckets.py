@@ -9,6 +9,7 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from casemate.api.held_response import while_allowed
 from casemate.api.inputs import declared_length, too_large
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
@@ -60,7 +61,8 @@ async def _get(operation: GetObject, call: Call) -> Response:
     info, content = await data.read(first)
     if len(content) == info.size:
         return Response(content, headers=_headers(info))
-    return StreamingResponse(_pieces(data, first, info, content), headers=_headers(info))
+    pieces = while_allowed(_pieces(data, first, info, content), call.still)
+    return StreamingResponse(pieces, headers=_headers(info))
 
 
 def _headers(info: ObjectInfo) -> dict[str, str]:

@@ -8,7 +8,7 @@ import time
 from starlette.responses import Response
 
 from casemate.api.evidence_sealing import kept_of, release, seal
-from casemate.api.held_response import HeldResponse
+from casemate.api.held_response import HeldResponse, while_allowed
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.api.service import Service
@@ -73,7 +73,8 @@ async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
     service.fetches.require(call.answerable)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(service.fetches.counted(call.answerable))
-        pieces = await stack.enter_async_context(service.evidences.opened(wanted.id))
+        opened = await stack.enter_async_context(service.evidences.opened(wanted.id))
+        pieces = while_allowed(opened, call.still)
         headers = {"content-length": str(size)}
         return HeldResponse(pieces, stack.pop_all(), media_type=TAR, headers=headers)
 

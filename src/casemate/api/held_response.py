@@ -1,16 +1,33 @@
-"""An answer that is sent piece by piece and holds something until it is: a slot, a file."""
+"""Answers that are sent piece by piece: who asked may have lost the right to them meanwhile."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+_ASK_SECONDS = 0.25
+"""How long a decision holds of an answer that is being sent. A piece may take a millisecond."""
+
+
+async def while_allowed(
+    pieces: AsyncIterator[bytes], still: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    """Yield pieces for as long as who asks may have them: what `still` raises breaks it off."""
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    async for piece in pieces:
+        if loop.time() - asked >= _ASK_SECONDS:
+            still()
+            asked = loop.time()
+        yield piece
+
 
 class HeldResponse(StreamingResponse):
-    """Lets go of what it holds however the sending ends.
+    """Holds something until it is sent, a slot or a file, and lets go of it however that ends.
 
     Whoever does not send it at all has to `release` it.
     """

@@ -208,3 +208,36 @@ def test_who_may_not_any_more_once_it_is_made_is_sent_nothing() -> None:
     assert status == 403 and not body.startswith(b"abc")
     assert made.closed == 1
     service.backups.require(ANONYMOUS)
+
+
+def test_who_may_not_any_more_while_it_is_sent_gets_no_more_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("casemate.api.held_response._ASK_SECONDS", 0.0)
+    sent: list[bytes] = []
+
+    async def run() -> None:
+        gate = asyncio.Event()
+        made = Backup(gate)
+        service = Service(made)
+
+        async def send(message: Any) -> None:
+            sent.append(message.get("body", b""))
+            service.gone = b"abc" in sent
+            gate.set()
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/backup", "query_string": b"",
+            "headers": [], "asgi": {"version": "3.0"}, "casemate.principal": ANONYMOUS,
+        }  # fmt: skip
+        with pytest.raises(BaseException, match=r"not any more|TaskGroup"):
+            await app_of(service)(scope, receive, send)
+        assert (made.closed, service.backups.free) == (1, 1)
+        assert service.store.values == {}
+
+    asyncio.run(run())
+    assert b"".join(sent) == b"abc"

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from data_support import Data
 
 from casemate.api.buckets import MAX_OBJECT_BODY
 from casemate.api.data import OPERATIONS
-from casemate.api.problems import response_to
+from casemate.api.problems import RequestError, response_to
 from casemate.api.service import Slots
 from casemate.capabilities.labels import FROM_API
 from casemate.facts import FactStream
@@ -150,6 +151,24 @@ def test_a_large_object_comes_and_goes_in_pieces(ask, data) -> None:
     refused = ask("PUT", OBJECT, params={"key": "k", "if_revision": 0}, content=pieces())
     assert refused.status_code == 409
     assert len(data.files()) == 1
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_an_object_breaks_off_with_the_right_to_read_it(ask, service, monkeypatch, left) -> None:
+    monkeypatch.setattr("casemate.api.held_response._ASK_SECONDS", 0.0)
+    decided = []
+
+    def again(_request, allowed) -> None:
+        decided.append(list(allowed))
+        if len(decided) > left:
+            raise RequestError(HTTPStatus.UNAUTHORIZED, "revoked")
+
+    content = bytes(4 << 20)
+    assert ask("PUT", OBJECT, params={"key": "k"}, content=content).status_code == 201
+    service.require_again = again
+    with pytest.raises(BaseException, match=r"revoked|TaskGroup"):
+        ask("GET", OBJECT, params={"key": "k"})
+    assert len(decided) == left + 1
 
 
 def test_conditions_and_limits(ask) -> None:
