@@ -161,6 +161,21 @@ class Admission:
             self._inspect(request, version, principal)
         return Admitted(request=request, version=version, principal=principal)
 
+    def require_still(self, admitted: Admitted) -> None:
+        """Decide once more who may call, by what is in force now: the call has waited in line.
+
+        Of what the host brings that is decided as it begins. Raises RefusedError.
+        """
+        request = admitted.request
+        raw = request.raw
+        if raw.caller is not None:
+            return
+        if self._blocks is not None and raw.remote_address:
+            self._require_open(raw, request.id)
+        principal = self._authenticate(raw, request.id)
+        version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
+        self._authorize(raw, request.id, principal, version)
+
     def _authorize(
         self, raw: RawInvocation, invocation: str, principal: Principal, version: Version | None
     ) -> None:

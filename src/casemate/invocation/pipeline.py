@@ -124,6 +124,8 @@ class Pipeline:
             admitted = self._admission.admit(request)  # (2)
             ticket = self._allowance.enter(admitted)
             placed = await self._dispatcher.place(admitted)  # (3)
+            if placed.queued:
+                self._require_still(placed)
             finished = await self._run(placed, ticket, mark)  # (4)
         except RefusedError as refusal:
             if ticket is not None:
@@ -145,6 +147,14 @@ class Pipeline:
             answer = sealed.response
             answer.headers = _with_fields(answer.headers, ticket.fields)
         return sealed
+
+    def _require_still(self, placed: Placed) -> None:
+        """Give the instance back if who calls lost the right to it in line. Raises RefusedError."""
+        try:
+            self._admission.require_still(placed.admitted)
+        except BaseException:
+            self._dispatcher.release(placed)
+            raise
 
     def _settle(
         self, admitted: Admitted | None, ticket: Ticket | None, mark: int, finished: Finished

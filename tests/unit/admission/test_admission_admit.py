@@ -231,6 +231,25 @@ def test_while_versions_share_the_calls_the_one_that_closes_counts(gate: Gate) -
         gate.admission.admit(request())
 
 
+def test_a_call_that_has_waited_is_decided_by_what_is_in_force_then(gate: Gate) -> None:
+    by_anybody, by_token = gate.ask("none", "public"), gate.ask("invoker", "private")
+    by_function = gate.call("internal")
+    for each in (by_anybody, by_token, by_function):
+        gate.admission.require_still(each)
+    gate.catalogue.replace(
+        [deployed(version(2, name="public")), deployed(version(1, name="private"))]
+    )
+    with pytest.raises(RefusedError) as refused:
+        gate.admission.require_still(by_anybody)
+    assert refused.value.outcome is Outcome.DENIED
+    gate.admission.require_still(by_token)
+    gate.accounts.known.clear()
+    with pytest.raises(RefusedError):
+        gate.admission.require_still(by_token)
+    assert len(gate.store.denied) == 2
+    gate.admission.require_still(by_function)  # which its caller's grant was decided for
+
+
 def test_a_forbidding_policy_wins_over_a_role(gate: Gate) -> None:
     gate.policy.forbidden.add((Action.FUNCTION_INVOKE, "function:t/private"))
     with pytest.raises(RefusedError) as refused:

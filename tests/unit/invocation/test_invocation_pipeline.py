@@ -154,7 +154,8 @@ class Path:
         self.policy = PlainPolicy()
         catalogue = Catalogue()
         catalogue.replace([deployed(version(3, limits=limits or Limits(), grants=grants))])
-        self.admission = Admission(catalogue, TwoTokens(), self.policy, self.store.deny)
+        self.accounts = TwoTokens()
+        self.admission = Admission(catalogue, self.accounts, self.policy, self.store.deny)
         self.uses = UseCounter(self.store)
         facts = stream(self.store.deny, self.uses)
         self.broker = Broker(
@@ -400,6 +401,29 @@ def test_a_throttled_caller_is_told_when_to_come_back() -> None:
         assert dict(answer.headers)[b"retry-after"] == b"3"
         assert json.loads(answer.body)["detail"] == "Full."
         path.peer.close()
+
+    on_loop(scenario)
+
+
+@pytest.mark.parametrize(("revoked", "status"), [(True, 401), (False, 403)])
+def test_who_loses_the_right_in_line_is_not_served(revoked: bool, status: int) -> None:
+    async def scenario() -> None:
+        path = Path()
+        place = path.dispatcher.place
+
+        async def placed_later(admitted: Admitted) -> Placed:
+            placed = await place(admitted)
+            if revoked:
+                path.accounts.known.clear()
+            else:
+                path.policy.forbidden.add((Action.FUNCTION_INVOKE, "function:t/f"))
+            return placed
+
+        path.dispatcher.place = placed_later  # type: ignore[method-assign]
+        assert await path.refused() == (status, Outcome.DENIED)
+        assert len(path.store.denied) == 1
+        assert path.dispatcher.released == path.dispatcher.placed != []
+        path.close()
 
     on_loop(scenario)
 
