@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,8 @@ from .sink import AuditHook, CallHook, Patch, Sink
 
 Before = Callable[[tuple[Any, ...], dict[str, Any]], None]
 """Takes the arguments of a call before it is made; raises to stop it."""
+AuditHooks = Mapping[str, Sequence[tuple[str, AuditHook]]]
+"""By audit event, with the name of the sink."""
 Watch = Callable[[Callable[..., Any], Before], Callable[..., Any]]
 """Makes what is called instead of a function."""
 
@@ -26,7 +28,16 @@ class UnwatchableError(ImportError):
     """The sink guard does not know this version of a module and cannot watch it."""
 
 
-def watch_audit(guard: Guard, sinks: Sequence[Sink]) -> None:
+def audit_hooks(sinks: Sequence[Sink]) -> AuditHooks:
+    """Return what is asked of each audit event."""
+    watched: dict[str, list[tuple[str, AuditHook]]] = {event: [] for event in EVENTS}
+    for sink in sinks:
+        for event, hook in sink.audit.items():
+            watched.setdefault(event, []).append((sink.name, hook))
+    return watched
+
+
+def watch_audit(guard: Guard, watched: AuditHooks) -> None:
     """Watch the interpreter's audit events (PEP 578), once. Cannot be undone, by anybody.
 
     Comes after the handler's import: an import raises thousands of events and holds no event. Only
@@ -35,13 +46,6 @@ def watch_audit(guard: Guard, sinks: Sequence[Sink]) -> None:
     if guard.watched:
         return
     guard.watched = True
-    watched: dict[str, list[tuple[str, AuditHook]]] = {}
-    for sink in sinks:
-        for event, hook in sink.audit.items():
-            watched.setdefault(event, []).append((sink.name, hook))
-
-    for event in EVENTS:
-        watched.setdefault(event, [])
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
         hooks = watched.get(event)

@@ -8,6 +8,7 @@ So they are looked through once, and afterwards only those that are not the very
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 _known: dict[str, object] = {}
 
@@ -19,11 +20,22 @@ def begin() -> None:
 
 
 def since() -> list[tuple[str, object]]:
-    """Return name and module of all that is imported and was not when it began, in that order."""
+    """Return name and module of all that is imported and was not when it began, in that order.
+
+    A list of all would be 600 pairs, which the interpreter keeps for the next ones that are made:
+    ten pages of each zygote.
+    """
+    try:
+        return _differing(sys.modules.items())
+    except RuntimeError:  # another thread imports meanwhile
+        return _differing(list(sys.modules.items()))
+
+
+def _differing(modules: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     known = _known.get
     return [
         (name, module)
-        for name, module in list(sys.modules.items())
+        for name, module in modules
         # What else a function has for a name may do anything when it is looked for.
         if type(name) is not str or module is not known(name)
     ]

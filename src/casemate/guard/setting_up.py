@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from . import imported, rehearsal
 from .core import Guard
 from .handed_over import HANDED_OVER
-from .hooks import PatchingFinder, watch_audit, watch_calls
+from .hooks import PatchingFinder, audit_hooks, watch_audit, watch_calls
 from .leaks.hooks import watch_asking, watch_formatting, watch_makers
 from .loading import load_rewritten, own_modules
 from .sinks import SINKS
@@ -16,6 +16,9 @@ from .sql import shape, tokens
 from .sql.drivers import watch_drivers
 from .threads import THREADS
 from .written import apart, streams
+
+_AUDITED = audit_hooks(SINKS)
+"""Made in the base zygote, so that no other makes it."""
 
 
 def warm() -> None:
@@ -45,7 +48,7 @@ def before_handler(guard: Guard, denied: Mapping[str, Iterable[str]]) -> None:
     guard.acts.learn()
     guard.acts.deny(denied)
     if guard.acts.denies:
-        watch_audit(guard, SINKS)
+        watch_audit(guard, _AUDITED)
 
 
 def after_import(guard: Guard) -> None:
@@ -60,7 +63,7 @@ def after_import(guard: Guard) -> None:
     apart.look_for_signs(guard)
     _watch_imported(guard)
     guard.raised.settle()
-    watch_audit(guard, SINKS)
+    watch_audit(guard, _AUDITED)
 
 
 def _watch_imported(guard: Guard) -> None:

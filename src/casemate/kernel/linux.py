@@ -13,6 +13,7 @@ import functools
 import os
 import signal
 import struct
+from array import array
 from collections.abc import Callable
 
 from . import machines
@@ -182,6 +183,16 @@ def waiting_for(descriptor: int) -> Callable[[], object]:
     receive.restype = ctypes.c_ssize_t
     receive.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     return functools.partial(receive, descriptor, ctypes.create_string_buffer(1), 1, _MSG_PEEK)
+
+
+def poll_at_once(asked: array[int]) -> None:
+    """Have poll(2) fill in what is to be told of descriptors at this moment.
+
+    Each is a struct pollfd in one number: from below the descriptor (32 bits), what is waited for
+    and what there is (16 bits each). Python's own keeps an object for each. Raises OSError.
+    """
+    address, count = asked.buffer_info()
+    _check(_libc.poll(ctypes.c_void_p(address), ctypes.c_ulong(count), 0), "poll")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:

@@ -62,6 +62,8 @@ _PREPARING = frozenset(
     )
 )
 """Modules of what a zygote runs from its fork until it is at rest."""
+_IMPORTS = 8
+"""After so many all code of an import that can be specialised is so."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -231,4 +233,21 @@ def main(control_descriptor: int) -> None:
     sharing.make_all_immortal()
     gc.freeze()
     fill_holes()
+    _import_beforehand(base.rehearsal, abi)
     base.run()
+
+
+def _import_beforehand(rehearsal: zygote_rehearsal.Rehearsal, abi: int) -> None:
+    """Have all zygotes share what an import writes on: code that is specialised by it, above all.
+
+    After the holes were filled, and with those filled that it leaves: what zygotes and calls make
+    lies together as before. What calls run is run last, since the interpreter's table of
+    attributes holds what was asked for last.
+    """
+    for _ in range(_IMPORTS):
+        rehearsal.once()
+    instance.rehearse(abi)
+    gc.collect()
+    sharing.make_new_immortal()
+    gc.freeze()
+    fill_holes()

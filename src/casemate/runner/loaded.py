@@ -55,19 +55,22 @@ def frame(paths: list[str]) -> bytes:
 class LateImports:
     """What calls import that the import of the handler did not."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_count", "_known")
 
     def __init__(self) -> None:
         """Know nothing of what is loaded: `begin` looks."""
+        self._count = 0
         self._known: frozenset[str] = frozenset()
+        """Without those of the base zygote: a set of all would be a sixteenth of a zygote."""
 
     def begin(self) -> None:
         """Take what is loaded now as known."""
-        self._known = frozenset(sys.modules)
+        self._count = len(sys.modules)
+        self._known = frozenset(name for name, _ in imported.since() if type(name) is str)
 
     def before(self, answer: bytes, invocation: str) -> bytes:
         """Return the frame of an answer, with what was loaded late in front of it if it is due."""
-        if not invocation.endswith(SAMPLED) or len(sys.modules) == len(self._known):
+        if not invocation.endswith(SAMPLED) or len(sys.modules) == self._count:
             return answer
         late = files(self._known)
         return frame(late) + answer if late else answer

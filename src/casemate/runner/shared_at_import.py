@@ -19,6 +19,7 @@ import select
 import socket
 import stat
 import sys
+from array import array
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -41,6 +42,7 @@ _MENDING = (
 )
 _LAST = 0xFFFFFFFF
 """The highest number of a descriptor that can be told, which none has."""
+_NOT_OPEN = select.POLLNVAL << 48
 _close_range = linux.prepared("close_range", ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
 _DEVICES = {
     os.makedev(1, 3): "/dev/null",
@@ -78,12 +80,13 @@ class ProcessAtImportError(Exception):
 
 
 def open_descriptors(most: int) -> set[int]:
-    """Return the descriptors below `most` that are open, by one system call."""
-    poll = select.poll()
-    for descriptor in range(most):
-        poll.register(descriptor, 0)
-    closed = {descriptor for descriptor, events in poll.poll(0) if events & select.POLLNVAL}
-    return set(range(most)) - closed
+    """Return the descriptors below `most` that are open, by one system call.
+
+    With no object for each that is not: a zygote would keep eight pages that they were on.
+    """
+    asked = array("q", range(most))
+    linux.poll_at_once(asked)
+    return {one & _LAST for one in asked if not one & _NOT_OPEN}
 
 
 def require_no_child() -> None:

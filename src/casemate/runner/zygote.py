@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from ..guard import setting_up
+from ..guard import imported, setting_up
 from ..guard.core import Guard, Rule
 from ..kernel import flagging, landlock, linux, seccomp
 from . import (
@@ -325,7 +325,7 @@ class Zygote:
         for _ in range(instance.REHEARSALS):
             instance.reseed()
         gc.collect()
-        modules = [each for each in sys.modules.values() if issubclass(type(each), ModuleType)]
+        modules = [each for _, each in imported.since() if issubclass(type(each), ModuleType)]
         # What is asked for in each call beside them.
         single = [self._handler, self._late, self._log_sink, *self._assignment.values()]
         self._settling = sharing.make_immortal([*modules, *single])

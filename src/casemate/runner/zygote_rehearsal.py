@@ -1,8 +1,8 @@
 """What a zygote does between its assignment and its first fork, done with nothing of a function.
 
-A first call waits for it. Done once in each blank zygote, the memory that it writes on is that
-zygote's own before a function is known. Not in the base zygote: its code would be specialised, but
-what is made and let go of there has each restored call write on five pages more.
+A first call waits for it. Done in the base zygote, its code is specialised there for all, and what
+that writes on is shared. Done once in each blank zygote, the memory that it writes on nevertheless
+is that zygote's own before a function is known.
 """
 
 from __future__ import annotations

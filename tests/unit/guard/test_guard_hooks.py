@@ -202,7 +202,7 @@ def test_an_audit_hook_that_fails_blocks_the_call() -> None:
     code = """
 import sys
 from casemate.guard.core import Guard
-from casemate.guard.hooks import watch_audit
+from casemate.guard.hooks import audit_hooks, watch_audit
 from casemate.guard.sink import Sink
 from casemate.guard.verdict import BlockedError
 
@@ -210,7 +210,7 @@ def broken(guard, arguments):
     raise ValueError
 
 guard = Guard()
-watch_audit(guard, [Sink("x", "", audit={"open": broken})])
+watch_audit(guard, audit_hooks([Sink("x", "", audit={"open": broken})]))
 open("/dev/null").close()
 guard.begin({})
 try:

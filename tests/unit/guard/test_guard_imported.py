@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,35 @@ def test_a_name_that_is_none_is_not_looked_for() -> None:
     name = Hostile("hostile2")
     sys.modules = {name: ModuleType("x")}
     assert imported.since() == [(name, sys.modules[name])]
+
+
+def test_none_is_left_out_where_a_thread_imports_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Growing(dict):  # type: ignore[type-arg]
+        left = 1
+
+        def items(self) -> Any:
+            for pair in super().items():
+                yield pair
+                if Growing.left:
+                    Growing.left = 0
+                    self["meanwhile"] = ModuleType("meanwhile")
+
+    sys.modules["later"] = ModuleType("later")
+    monkeypatch.setattr(sys, "modules", Growing(sys.modules))
+    assert names() == ["later", "meanwhile"]
+
+
+def test_no_pair_is_made_of_what_was_there() -> None:
+    """Of 600 pairs, which the interpreter keeps for later, a zygote had ten pages."""
+    imported.since()
+    tracemalloc.start()
+    try:
+        imported.since()
+        assert tracemalloc.get_traced_memory()[1] < 2_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_own_modules_of_a_function_are_found_among_them() -> None:

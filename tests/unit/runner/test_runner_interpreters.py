@@ -146,6 +146,27 @@ def test_texts_that_are_nothing_but_keys_are_immortal_too(
 
 
 @each_interpreter
+def test_what_was_made_since_all_were_frozen_is_made_immortal_by_itself(
+    interpreter: Interpreter, inside: str
+) -> None:
+    code = inside + (
+        "from casemate.runner import sharing; import gc\n"
+        "old = {'old': ''.join(['o', 'ld'])}\n"
+        "sharing.make_all_immortal(); gc.freeze()\n"
+        "new = {'of': [''.join(['ne', 'w']), old]}\n"
+        "made = sharing.make_new_immortal()\n"
+        "assert (2 < made < 1000) == (sys.version_info >= (3, 12)), made\n"
+        "def rests(one):\n"
+        "    before = sys.getrefcount(one); more = [one] * 9\n"
+        "    return sys.getrefcount(one) == before\n"
+        "theirs = [new, new['of'], new['of'][0], old, old['old']]\n"
+        "assert {rests(one) for one in theirs} == {sys.version_info >= (3, 12)}\n"
+        "print('ok')"
+    )
+    assert run(interpreter, code) == "ok"
+
+
+@each_interpreter
 @pytest.mark.parametrize("everything", [False, True])
 def test_immortal_objects_survive_use_and_the_interpreter_s_end(
     interpreter: Interpreter, inside: str, everything: bool

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from casemate.guard import imported
 from casemate.runner import loaded, wire
 
 
@@ -68,6 +69,21 @@ def test_one_call_in_sixteen_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> No
         assert late.before(b"answer", f"inv_{last}") == b"answer"
     frame = late.before(b"answer", "inv_0")
     assert frame.endswith(b"answer") and told(frame.removesuffix(b"answer")) == ["late.py"]
+
+
+def test_no_names_are_kept_of_what_the_base_zygote_has_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A set of all was a sixteenth of what a zygote holds."""
+    monkeypatch.setattr(imported, "_known", dict(sys.modules))
+    monkeypatch.setitem(sys.modules, "t_own", module("t_own", "/function/deps/own.py"))
+    monkeypatch.setitem(sys.modules, 7, module("x", "/function/deps/x.py"))  # type: ignore[misc]
+    late = loaded.LateImports()
+    late.begin()
+    assert late._known == {"t_own"}
+    monkeypatch.setitem(sys.modules, "t_late", module("t_late", "/function/deps/late.py"))
+    frame = late.before(b"answer", "inv_0")
+    assert told(frame.removesuffix(b"answer")) == ["late.py"]
 
 
 def test_what_is_not_of_dependencies_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

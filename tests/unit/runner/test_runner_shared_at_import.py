@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,18 @@ def shares_offset(one: int, other: int) -> bool:
     at = os.lseek(one, 0, os.SEEK_CUR)
     os.lseek(one, at + 1, os.SEEK_SET)
     return os.lseek(other, 0, os.SEEK_CUR) == at + 1
+
+
+def test_no_object_is_made_of_each_descriptor_that_is_not_open() -> None:
+    """A zygote kept the pages that they were on."""
+    open_descriptors(200)
+    tracemalloc.start()
+    try:
+        found = open_descriptors(200)
+        assert {0, 1, 2} <= found
+        assert tracemalloc.get_traced_memory()[1] < 12_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_open_descriptors_are_those_that_can_be_duplicated(tmp_path: Path) -> None:
