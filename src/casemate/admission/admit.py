@@ -39,6 +39,7 @@ _NO_CREDENTIAL = "This needs a valid token."
 _NOT_ALLOWED = "The token does not allow this."
 _NO_FUNCTION = "There is no such function."
 _NO_VERSION = "The version that the event was kept for was removed."
+_GIVEN_UP = "Not all of the events are to be handled any more."
 _BREACH = "The event breaks its contract"
 _NO_CONTRACT = "The event exceeds what is accepted without a contract"
 _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
@@ -164,11 +165,13 @@ class Admission:
     def require_still(self, admitted: Admitted) -> None:
         """Decide once more who may call, by what is in force now: the call has waited in line.
 
-        Of what the host brings that is decided as it begins. Raises RefusedError.
+        Of events it is whoever brings them that decides. Raises RefusedError.
         """
         request = admitted.request
         raw = request.raw
         if raw.caller is not None:
+            if raw.still is not None and not raw.still():
+                raise RefusedError(Outcome.UNAVAILABLE, _GIVEN_UP, principal=raw.caller.principal)
             return
         if self._blocks is not None and raw.remote_address:
             self._require_open(raw, request.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from casemate.data.interface import Fate, Message, Settlement
 from casemate.delivery.backoff import refusal_pause, retry_pause
@@ -95,7 +96,8 @@ class Attempts:
         self._sort_out(batch, version, waiting)
         if not batch.messages:
             return None
-        sealed = await self._run(invocation_of(batch, version, time.time()))
+        still = partial(self._are_still, batch, version, waiting)
+        sealed = await self._run(invocation_of(batch, version, time.time(), still))
         batch.ran = sealed.outcome is Outcome.OK
         if sealed.outcome is Outcome.INVALID and len(batch.messages) > 1:
             await self._run_halves(batch, version, waiting)
@@ -110,6 +112,19 @@ class Attempts:
         for leased, verdict in self._verdicts(batch, sealed, version, self._ages()):
             self._end(leased, verdict, sealed, version, waiting, batch.is_list)
         return None
+
+    def _are_still(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> bool:
+        """Tell whether all of a batch, which has waited, is to be run; give up what is not."""
+        now, kept = self._clock(), []
+        for leased in batch.messages:
+            if reason := self._refused(leased, version, batch.qualifier, now):
+                verdict = Verdict(fate=Fate.DEAD, reason=reason)
+                self._end(leased, verdict, None, version, waiting, batch.is_list)
+            else:
+                kept.append(leased)
+        all_are = len(kept) == len(batch.messages)
+        batch.messages = kept
+        return all_are
 
     async def _run_halves(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> None:
         """Run a batch again in two: an event that breaks its contract must not take others along.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -125,7 +125,9 @@ def batching(trigger: AnyTrigger | None) -> tuple[int, float]:
     return int(getattr(trigger, "batch", 1)), float(getattr(trigger, "window", 0.0))
 
 
-def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
+def invocation_of(
+    batch: Batch, version: Version, now: float, still: Callable[[], bool] | None = None
+) -> RawInvocation:
     """Return what goes along the path for a batch whose messages are all events."""
     project, first = batch.place[0], batch.messages[0]
     events = tuple([_told(each.event) for each in batch.messages if each.event is not None])
@@ -148,6 +150,7 @@ def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
         caller=Caller(principal=principal, admitted_under=_admitted_under(batch)),
         trace=trace,
         sent_at=first.message.sent_at,
+        still=still,
     )
 
 

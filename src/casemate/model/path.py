@@ -87,6 +87,8 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     """Where the caller stands in a trace; None: one begins here."""
     sent_at: float = 0.0
     """Unix time from which it waited to be delivered; 0: it did not."""
+    still: Callable[[], bool] | None = None
+    """Tells of what the host brings whether it is to run after it has waited for an instance."""
 
     @property
     def admitted_under(self) -> str:

@@ -248,6 +248,11 @@ def test_a_call_that_has_waited_is_decided_by_what_is_in_force_then(gate: Gate) 
         gate.admission.require_still(by_token)
     assert len(gate.store.denied) == 2
     gate.admission.require_still(by_function)  # which its caller's grant was decided for
+    kept = msgspec.structs.replace(by_function.request.raw, still=lambda: False)
+    brought = msgspec.structs.replace(by_function.request, raw=kept)
+    with pytest.raises(RefusedError) as refused:
+        gate.admission.require_still(msgspec.structs.replace(by_function, request=brought))
+    assert refused.value.outcome is Outcome.UNAVAILABLE
 
 
 def test_a_forbidding_policy_wins_over_a_role(gate: Gate) -> None:

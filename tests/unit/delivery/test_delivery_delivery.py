@@ -351,6 +351,48 @@ def test_the_end_of_a_run_whose_lease_was_taken_again_changes_nothing(
     on(scene)
 
 
+def test_what_is_taken_back_while_an_event_waits_for_an_instance_counts(
+    on: Callable[[Scene], None],
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        await world.send(1)
+        place = ("t", "inbox", "f")
+        [first] = await world.data.lease(*place, limit=1, lease=60.0)
+        revoked: list[str] = []
+        asked = 0
+
+        async def run(raw: RawInvocation) -> Sealed:
+            nonlocal asked
+            asked += 1
+            assert raw.still is not None and raw.still()
+            revoked.append("gone")
+            assert not raw.still()
+            return msgspec.structs.replace(OK, outcome=Outcome.UNAVAILABLE)
+
+        def refused(*_: object) -> str:
+            return "".join(revoked)
+
+        settler = Settler(world.data, lambda _place: None)
+        attempts = Attempts(run, settler, lambda: 0.5, lambda place, at: None, refused)
+        until = asyncio.get_running_loop().time() + 3600
+        batch = Batch(
+            place=place,
+            trigger="",
+            qualifier="",
+            messages=[read_message(place, first, until, "", world.marks)],
+            is_list=False,
+        )
+        assert await attempts.run(batch, version(**F), ()) is not None, "again, without that one"
+        assert batch.messages == []
+        assert await attempts.run(batch, version(**F), ()) is None
+        await settler.close()
+        assert asked == 1
+        assert [reason for reason, _ in await world.dead()] == ["gone"]
+
+    on(scene)
+
+
 def test_what_is_no_event_is_a_dead_letter(on: Callable[[Scene], None]) -> None:
     async def scene(world: World) -> None:
         await world.deploy(F)
