@@ -177,7 +177,7 @@ def test_it_has_run_and_written_next_to_nothing(at_rest: tuple[zygote.Zygote, _C
         assert time.monotonic() < end
         time.sleep(0.01)
     faults = Path(f"/proc/{cloner.made[0]}/stat").read_text().rsplit(")", 1)[1].split()[7]
-    assert int(faults) < 60
+    assert int(faults) < 70  # one that had run would have hundreds
 
 
 def test_what_is_no_message_of_the_zygote_makes_no_instance() -> None:
