@@ -112,8 +112,8 @@ class Spaces:
                 )
             route = Route(trigger.method, trigger.path, project, function)
             other = (
-                "Choose another first segment, or ask whoever runs the node to assign one: "
-                f"casemate routes claim {project} --host NAME, or --prefix /... that nobody has"
+                "Choose another first segment, or ask whoever runs the node to give the project "
+                f"a host of its own: casemate routes claim {project} --host NAME"
             )
             strangers = ConflictError(
                 f"{told} overlaps with what another project has.", next_step=other

@@ -55,7 +55,8 @@ def test_no_object_is_made_of_each_descriptor_that_is_not_open() -> None:
     try:
         found = open_descriptors(200)
         assert {0, 1, 2} <= found
-        assert tracemalloc.get_traced_memory()[1] < 12_000
+        # Besides the set, which also grows where others of this process have many open.
+        assert tracemalloc.get_traced_memory()[1] < 12_000 + 2 * sys.getsizeof(found)
     finally:
         tracemalloc.stop()
 
