@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from math import inf
 from typing import Any, NamedTuple
@@ -135,7 +135,7 @@ class Detector:
         wanted = set(keys)
         for key in wanted:
             if (told := self._told.get(key)) is not None:
-                told[0] = -inf
+                told[:2] = -inf, 0
         rules = {rule for rule, _ in wanted}
         for window, correlation in zip(self._windows, self._rules.correlations, strict=True):
             name = correlation.about.name
@@ -169,6 +169,16 @@ class Detector:
             at = time / 1000 if isinstance(time, int | float) else 0.0
             found += self.see(event, at)
         return found
+
+    def with_since(self, found: Sequence[Finding]) -> list[Finding]:
+        """Return findings, the last of each rule and entity with what was only counted since."""
+        last = {(each.rule, each.entity): each for each in found}
+        shown = []
+        for each in found:
+            key = (each.rule, each.entity)
+            since = self.since(*key).events if last[key] is each else 0
+            shown.append(msgspec.structs.replace(each, count=each.count + since))
+        return shown
 
     def _correlate(
         self, matched: set[str], event: Event, at: float, count: int, uid: str, found: list[Finding]

@@ -148,9 +148,11 @@ class Detection:
 
     def with_since(self, found: Found) -> Found:
         """Return a finding with what has come since and is not told yet."""
-        since = Since()
-        if self._findings.is_newest(found):
-            since = self._detector.since(found.rule, found.entity)
+        if not self._findings.is_newest(found):
+            return found
+        since = self._detector.since(found.rule, found.entity)
+        if not since.events:
+            return found
         return msgspec.structs.replace(found, again=since.events, latest_at=since.latest)
 
     def since_by_level(self) -> dict[Level, Since]:
@@ -194,10 +196,13 @@ class Detection:
         self.taken_back()
 
     def tell_again_of(self, found: Sequence[Found]) -> None:
-        """Have the next of the rule and the entity of each of these be another finding."""
-        self._detector.tell_again_of((each.rule, each.entity) for each in found)
+        """Have the next of the rule and the entity of each of these be another finding.
+
+        What has come since stays with them: the next begins with what comes now.
+        """
         for each in found:
-            self._findings.end(each.rule, each.entity)
+            self._findings.end(self.with_since(each))
+        self._detector.tell_again_of((each.rule, each.entity) for each in found)
 
     def _by_clock(self, finding: Finding) -> Finding:
         """Return a finding whose title says by whose clock it is, if it is of an hour."""
@@ -291,8 +296,7 @@ class Detection:
         found = _decode(data)
         self._detector.recall(found.detector)
         self._findings.recall(found.findings)
-        for rule, entity in found.ended:
-            self._findings.end(rule, entity)
+        self._findings.recall_ended(found.ended)
         self._findings.dropped = found.dropped
         self._begun = found.begun
         self._taken_back_at = found.taken_back_at

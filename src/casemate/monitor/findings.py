@@ -92,10 +92,18 @@ class Findings:
         found = None if id is None else self._kept[id]
         return found if found is not None and abs(found.at - at) < QUIET_SECONDS else None
 
-    def end(self, rule: str, entity: str) -> None:
-        """Have the next of a rule and an entity be another finding, however soon it comes."""
-        if (rule, entity) in self._newest:
-            self.ended.add((rule, entity))
+    def end(self, found: Found) -> None:
+        """Have the next of a rule and an entity be another finding, however soon it comes.
+
+        `found` is kept as it is now, in place of what is known by its id.
+        """
+        if found.id in self._kept:
+            self._kept[found.id] = self._of_rule[found.rule][found.id] = found
+        self.recall_ended([(found.rule, found.entity)])
+
+    def recall_ended(self, ended: Iterable[tuple[str, str]]) -> None:
+        """Have the next of each rule and entity be another finding, if there was one before."""
+        self.ended.update(each for each in ended if each in self._newest)
 
     def is_newest(self, found: Found) -> bool:
         """Tell whether one is the newest that this node has found of its rule and entity."""

@@ -253,6 +253,15 @@ def test_events_of_the_past_have_their_own_times() -> None:
     assert over([event(time="soon")], counting) == []
 
 
+def test_of_the_past_the_last_of_each_counts_all_that_came_after() -> None:
+    alone = rules_of((BASE.format(name="a") + "level: low\nfields: [who]\n", "own.yml"))
+    seeing = Detector(alone)
+    happened = [(0, "x"), (1, "y"), (2, "x"), (4000, "x"), (4001, "x"), (4002, "x")]
+    found = seeing.see_all([{**event(who=who), "time": at * 1000} for at, who in happened])
+    counted = [(each.entity, each.count) for each in seeing.with_since(found)]
+    assert counted == [("who=x", 1), ("who=y", 1), ("who=x", 4)]
+
+
 def test_a_text_that_was_sent_names_no_other_in_what_a_finding_is_about() -> None:
     """Who is named in it joins an incident, whose functions a person may have contained."""
     text = """

@@ -153,6 +153,28 @@ def test_who_goes_on_once_what_held_him_up_was_taken_back_is_told_of_again(
     assert [each.count for each in told] == [1, 3]
 
 
+def test_each_finding_counts_its_own_once_an_incident_was_closed() -> None:
+    told: list[Found] = []
+    rules = rules_of((RULE.format(name="own").encode(), "own.yml"))
+    findings = Findings()
+    detection = Detection(rules, findings)
+    detection.tell = told.append
+    detection.take([happened(index, by="user:mallory") for index in range(2)])
+    detection.tell_again_of(told)
+    # Also by the monitor that goes on in its place.
+    kept = Findings()
+    again = Detection(rules, kept)
+    again.recall(detection.remembered())
+    again.tell = told.append
+    for found in (detection, again):
+        [shown] = [found.with_since(each) for each in found._findings.newest_first()]
+        assert (shown.count, shown.again, shown.latest_at) == (1, 1, MORNING + 1)
+    again.take([happened(index, by="user:mallory") for index in range(2, 5)])
+    assert [each.count for each in told] == [1, 1]
+    shown = [again.with_since(each) for each in kept.newest_first()]
+    assert [each.count + each.again for each in shown] == [3, 2]
+
+
 def test_what_no_rule_finds_is_found_again_once_its_incident_is_closed() -> None:
     told: list[Found] = []
     detection = Detection(rules_of((RULE.format(name="own").encode(), "own.yml")), Findings())

@@ -180,7 +180,7 @@ def test(
         what = "; --limit gives more" if more == limit else ", which are all that there is room for"
         note(f"Only the newest {more} events were looked at{what}.")
     detector = Detector(known)
-    found = detector.see_all(history)
+    found = detector.with_since(detector.see_all(history))
     if detector.forgotten:
         note(f"{detector.forgotten} entities were forgotten for want of room: a flood, perhaps.")
     _print(found, json=json)
