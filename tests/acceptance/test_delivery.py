@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 import time
 from itertools import pairwise
@@ -165,9 +166,13 @@ def ended(node: TestNode, identity: str) -> dict[str, Any]:
     return status(node, identity)
 
 
-def cli(node: TestNode, *arguments: str) -> Any:
+def run(node: TestNode, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
-    done = forked_cli.run([*arguments, "--json"], env=env, timeout=60)
+    return forked_cli.run([*arguments, "--json"], env=env, timeout=60)
+
+
+def cli(node: TestNode, *arguments: str) -> Any:
+    done = run(node, *arguments)
     assert done.returncode == 0, (arguments, done)
     return json.loads(done.stdout)
 
@@ -252,7 +257,20 @@ def test_dead_letters_are_shown_tried_again_and_deleted_by_command(node: TestNod
     assert waiting["kind"] == "function" and waiting["letters"] == len(listed)
     assert cli(node, "dlq", "redrive", "t/note", letter["id"]) == {"letters": 1}
     node.wait_until(lambda: len(seen(node, f"again.{identity}")) == 6)
-    assert ended(node, identity)["attempts"] == 3
+    found = ended(node, identity)
+    assert found["attempts"] == 3
+    node.wait_until(lambda: node.get("/functions/t/note/dead-letters")["letters"])
+    # By the id of its error as well, and by that of its invocation.
+    assert cli(node, "dlq", "redrive", "t/note", found["error_id"]) == {"letters": 1}
+    node.wait_until(lambda: len(seen(node, f"again.{identity}")) == 9)
+    ended(node, identity)
+    node.wait_until(lambda: node.get("/functions/t/note/dead-letters")["letters"])
+    gone = run(node, "dlq", "redrive", "t/note", identity, found["error_id"])
+    assert gone.returncode == 3, gone.stderr
+    assert f"No dead letter of t/note is of {found['error_id']}." in gone.stderr
+    assert "casemate dlq ls t/note" in gone.stderr
+    assert cli(node, "dlq", "purge", "t/note", identity, "--yes") == {"letters": 1}
+    later(node, {"name": "more", "fail": True})
     node.wait_until(lambda: node.get("/functions/t/note/dead-letters")["letters"])
     assert cli(node, "dlq", "purge", "t/note", "--all", "--yes")["letters"] >= 1
     assert cli(node, "dlq", "ls", "t/note")["letters"] == []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 import typer
@@ -67,6 +67,8 @@ _Chosen = (
     | PurgeFunctionDeadLetters
     | PurgeQueueDeadLetters
 )
+_Shown = ShowFunctionDeadLetter | ShowQueueDeadLetter
+_ChosenT = TypeVar("_ChosenT", bound=_Chosen)
 
 
 class _Waiting(msgspec.Struct):
@@ -89,6 +91,11 @@ class _Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.project}/{self.name}"
+
+    @property
+    def flag(self) -> str:
+        """What a command needs besides the name."""
+        return " --queue" if self.kind == QUEUE else ""
 
     def listed(self, limit: int, after: str | None = None) -> Operation[Letters]:
         """Return the operation that lists them."""
@@ -299,31 +306,39 @@ def show(wanted: ShowFunctionDeadLetter | ShowQueueDeadLetter, *, json: JsonOpti
     _tell_what_to_do(name, letter.kind == QUEUE, letter.id)
 
 
-def _letter_of(client: NodeClient, wanted: ShowFunctionDeadLetter | ShowQueueDeadLetter) -> str:
+def _letter_of(client: NodeClient, wanted: _Shown) -> str:
     """Return the id of the dead letter that an error, or an invocation, came to."""
-    kind = QUEUE if isinstance(wanted, ShowQueueDeadLetter) else FUNCTION
-    project, _, name = name_of(wanted).partition("/")
-    place, after = _Place(kind, project, name), None
-    found: list[str] = []
-    for _ in range(_MOST_PAGES):
-        page = client.call(place.listed(MAX_IDS, after))
-        found += [one.id for one in page.letters if wanted.id in (one.error_id, one.invocation)]
-        after = page.after
-        if after is None:
-            break
-    if not found:
-        raise MissingError(
-            f"No dead letter of {place} is of {wanted.id}.",
-            next_step=f"`casemate dlq ls {place}` lists those that there are; what was tried again "
-            "is none any more.",
-        )
+    found = _letters_of(client, _place_of(wanted), {wanted.id})
     if len(found) > 1:
+        place = _place_of(wanted)
         raise UsageError(
             f"{len(found)} dead letters of {place} are of {wanted.id}, as of a batch: "
             f"{', '.join(found[:_MOST_TOLD])}{', ...' if len(found) > _MOST_TOLD else ''}",
-            next_step=f"Name one: `casemate dlq show {place} {found[0]}`",
+            next_step=f"Name one: `casemate dlq show {place} {found[0]}{place.flag}`",
         )
     return found[0]
+
+
+def _letters_of(client: NodeClient, place: _Place, wanted: Collection[str]) -> list[str]:
+    """Return the ids of the dead letters that errors, or invocations, came to."""
+    found: list[str] = []
+    missing, after = set(wanted), None
+    for _ in range(_MOST_PAGES):
+        page = client.call(place.listed(MAX_IDS, after))
+        for one in page.letters:
+            of = {one.error_id, one.invocation}.intersection(wanted)
+            missing -= of
+            found += [one.id] if of else []
+        after = page.after
+        if after is None:
+            break
+    if missing:
+        raise MissingError(
+            f"No dead letter of {place} is of {', '.join(sorted(missing)[:_MOST_TOLD])}.",
+            next_step=f"`casemate dlq ls {place}{place.flag}` lists those that there are; what was "
+            "tried again is none any more.",
+        )
+    return found
 
 
 @asked(
@@ -333,6 +348,7 @@ def _letter_of(client: NodeClient, wanted: ShowFunctionDeadLetter | ShowQueueDea
     examples="""\
 $ casemate dlq redrive shop/thumbnail --all
 $ casemate dlq redrive shop/thumbnail 000000000000002a 000000000000002b
+$ casemate dlq redrive shop/thumbnail err_8f97ada63bc5ae3dfc6b89c8
 $ casemate dlq redrive shop/thumbnail --all --to resize
 """,
 )
@@ -349,10 +365,11 @@ def redrive(
     What fails at each of them is a dead letter again.
 
     With --to another function of the project gets them; this also works for a removed function.
+    In place of an id, that of the error or the invocation can be given, as for `show`.
     """
     _require_chosen(wanted.ids, every)
-    wanted = msgspec.structs.replace(wanted, ids=_whole_ids(wanted.ids))
     with _telling_of_queues(name_of(wanted), isinstance(wanted, _OF_QUEUES)), connect() as client:
+        wanted = _by_their_ids(client, wanted)
         counted = client.call(wanted)
     if json:
         print_json(counted)
@@ -388,11 +405,12 @@ def purge(
 ) -> None:
     """Delete dead letters. There is no way back.
 
-    Their events are lost: they are not handled again. Who gets alerts is told of it.
+    Their events are lost: they are not handled again. Who gets alerts is told of it. In place of
+    an id, that of the error or the invocation can be given, as for `show`.
     """
     _require_chosen(wanted.ids, every)
-    wanted = msgspec.structs.replace(wanted, ids=_whole_ids(wanted.ids))
     with _telling_of_queues(name_of(wanted), isinstance(wanted, _OF_QUEUES)), connect() as client:
+        wanted = _by_their_ids(client, wanted)
         what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letter(s)"
         confirm(f"Delete {what} of {name_of(wanted)} of {client.url}?", yes=yes)
         counted = client.call(wanted)
@@ -500,9 +518,14 @@ def _require_chosen(ids: tuple[str, ...] | None, every: bool) -> None:
             "It is not said which dead letters, expected their ids or --all.",
             next_step="`casemate dlq ls` lists them.",
         )
-    if ids and len(ids) > MAX_IDS:
+    _require_few(ids or ())
+
+
+def _require_few(ids: Collection[str]) -> None:
+    if len(ids) > MAX_IDS:
         raise UsageError(
-            f"{len(ids)} ids are given, expected at most {MAX_IDS}.", next_step="Use --all."
+            f"{len(ids)} dead letters are named, expected at most {MAX_IDS}.",
+            next_step="Use --all.",
         )
 
 
@@ -511,8 +534,22 @@ def _whole(id: str) -> str:
     return id.lower().zfill(_ID_LENGTH) if _SHORT.fullmatch(id) else id
 
 
-def _whole_ids(ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if ids is None else tuple(map(_whole, ids))
+def _place_of(wanted: _Shown | _Chosen) -> _Place:
+    kind = QUEUE if isinstance(wanted, (ShowQueueDeadLetter, *_OF_QUEUES)) else FUNCTION
+    project, _, name = name_of(wanted).partition("/")
+    return _Place(kind, project, name)
+
+
+def _by_their_ids(client: NodeClient, wanted: _ChosenT) -> _ChosenT:
+    """Return what is wanted by the whole ids of dead letters; of an error, all that came to it."""
+    if wanted.ids is None:
+        return wanted
+    ids = dict.fromkeys(_whole(id) for id in wanted.ids if not id.startswith(_OF_NOTICES))
+    of_notices = {id for id in wanted.ids if id.startswith(_OF_NOTICES)}
+    if of_notices:
+        ids |= dict.fromkeys(_letters_of(client, _place_of(wanted), of_notices))
+        _require_few(ids)
+    return msgspec.structs.replace(wanted, ids=tuple(ids))
 
 
 def _columns(letter: DeadLetter) -> tuple[str, ...]:
