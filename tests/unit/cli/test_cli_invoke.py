@@ -193,7 +193,8 @@ def test_who_calls_an_internal_function_is_told_what_does(
     node.answer = Answer(403, {"content-type": "application/problem+json"}, b"{}")
     result = cli("invoke", "links/follow", "{}")
     assert result.code == 4
-    assert "links/follow is internal" in result.err and step in result.err
+    assert result.err.startswith("Error: 403: links/follow is internal: only its triggers")
+    assert step in result.err
 
 
 def test_an_error_status_of_the_function_itself(cli, node) -> None:

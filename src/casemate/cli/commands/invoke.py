@@ -16,14 +16,19 @@ import typer
 
 from casemate.cli.client import CONNECT_SECONDS, NodeClient, connect, when_again
 from casemate.cli.deployed import live_version
-from casemate.cli.errors import CommandError, ExitCode, MissingError, UsageError
+from casemate.cli.errors import (
+    CommandError,
+    DeniedError,
+    ExitCode,
+    MissingError,
+    UsageError,
+)
 from casemate.cli.file_input import STANDARD_INPUT, content_of
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import RED, note, print_json
 from casemate.cli.text import many_lines, size
 from casemate.kernel.placing import write_whole
-from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.near_names import near, question
 from casemate.operations.functions import ShowFunction
@@ -288,21 +293,14 @@ def _tell_failure(client: NodeClient, name: FunctionName, response: httpx2.Respo
     error = client.failure(response)
     if response.status_code == HTTPStatus.NOT_FOUND:
         error = _missing(client, name) or error
+    elif response.status_code == HTTPStatus.FORBIDDEN:
+        error = _internal(client, name) or error
     note(f"Error: {response.status_code}: {error.message}", RED)
     error_id = _error_id(response)
     if error_id is not None and response.status_code not in (401, 403, 404):
         full = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         again = f"{when_again(response)}; " if full else ""
         note(f"Next: {again}`casemate errors show {error_id}` tells the owner what happened.")
-    elif response.status_code == HTTPStatus.FORBIDDEN and (live := _internal(client, name)):
-        of = f"{name.project}/{name.function}"
-        note(f"{of} is internal: only its triggers and functions of its project call it.")
-        if live.spec.triggers:
-            named = live.spec.triggers[0].name
-            note(f"Next: `casemate trigger fire {of} {named}` sends it an event as its trigger.")
-        else:
-            granted = f'invoke = ["{name.function}"]'
-            note(f"Next: Call it from a function with {granted} in its grants: it has no trigger.")
     else:
         note(f"Next: {error.next_step}")
 
@@ -330,14 +328,26 @@ def _missing(client: NodeClient, name: FunctionName) -> MissingError | None:
     )
 
 
-def _internal(client: NodeClient, name: FunctionName) -> Version | None:
-    """Return what is live if nobody may call it, whoever it is; None for who may not see that."""
+def _internal(client: NodeClient, name: FunctionName) -> DeniedError | None:
+    """Return that nobody may call what is live, whoever it is; None for who may not see that."""
     try:
         found = client.call(ShowFunction(project=name.project, function=name.function))
     except CasemateError:
         return None
     live = live_version(found)
-    return live if live is not None and live.spec.internal else None
+    if live is None or not live.spec.internal:
+        return None
+    function = f"{name.project}/{name.function}"
+    if live.spec.triggers:
+        named = live.spec.triggers[0].name
+        step = f"`casemate trigger fire {function} {named}` sends it an event as its trigger."
+    else:
+        granted = f'invoke = ["{name.function}"]'
+        step = f"Call it from a function with {granted} in its grants: it has no trigger."
+    return DeniedError(
+        f"{function} is internal: only its triggers and functions of its project call it.",
+        next_step=step,
+    )
 
 
 def _document(response: httpx2.Response, duration: float) -> dict[str, Any]:
