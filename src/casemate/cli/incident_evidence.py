@@ -13,7 +13,7 @@ from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.journal_pages import pages
 from casemate.cli.new_file import new_file
 from casemate.cli.terminal import GREEN, YELLOW, note, print_line, print_table
-from casemate.cli.text import moment
+from casemate.cli.text import moment, quantity
 from casemate.evidence.archive import MAX_BYTES, Verified, opened
 from casemate.operations.evidence import (
     EvidenceList,
@@ -122,7 +122,8 @@ def told(found: object, output: Path | None) -> None:
             note(f"of {found.manifest.incident}; entry of the journal: {found.entry}")
             _left_out(found.manifest.left_out)
         case EvidenceView():
-            print_line(f"{found.id}: {found.files} files, {found.size} bytes, under hold.", GREEN)
+            files = quantity(found.files, "file")
+            print_line(f"{found.id}: {files}, {found.size} bytes, under hold.", GREEN)
             print_line(f"sha256  {found.sha256}")
             _left_out(found.left_out)
             if output is not None:

@@ -90,6 +90,11 @@ def span(count: float) -> str:
     return f"{count:.10g}s"
 
 
+def quantity(count: int, thing: str) -> str:
+    """Return how many there are of something whose plural ends in `s`: `1 event`, `2 events`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def version_name(project: str, function: str, version: int) -> str:
     """Return `shop/cart@3`; without the version where none was reached, `-` where no function."""
     if not function:

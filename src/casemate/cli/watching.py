@@ -17,6 +17,7 @@ import httpx2
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, UnreachableError
 from casemate.cli.terminal import GREEN, RED, YELLOW, note, print_line, progress
+from casemate.cli.text import quantity
 from casemate.metrics.comparing import Verdict, compare
 from casemate.model.deployment import LIVE, Alias, TrialTerms
 from casemate.model.errors import CasemateError
@@ -202,7 +203,8 @@ def _standing(one: _Watched) -> str:
     if one.done is not None:
         return f"{one.name} {one.done.result.value}"
     return (
-        f"{one.name} version {one.new.version}: {one.new.calls} calls, {one.new.failed} failed; "
+        f"{one.name} version {one.new.version}: {quantity(one.new.calls, 'call')}, "
+        f"{one.new.failed} failed; "
         f"version {one.old.version}: {one.old.calls}, {one.old.failed}"
     )
 

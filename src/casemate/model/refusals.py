@@ -24,6 +24,11 @@ _BY_OUTCOME: Final = {
     Outcome.THROTTLED: "Throttled",
     Outcome.UNAVAILABLE: "Unavailable",
 }
+_OTHERWISE: Final = "Refused"
+REFUSED: Final = frozenset(
+    (CONTRACT_BROKEN, HOSTILE_EVENT, _OTHERWISE, *_BY_STATUS.values(), *_BY_OUTCOME.values())
+)
+"""All that there are."""
 
 
 def refusal_type(outcome: Outcome, status: int | None) -> str:
@@ -31,4 +36,4 @@ def refusal_type(outcome: Outcome, status: int | None) -> str:
 
     A status of its own says more than the outcome does.
     """
-    return _BY_STATUS.get(status or 0) or _BY_OUTCOME.get(outcome, "Refused")
+    return _BY_STATUS.get(status or 0) or _BY_OUTCOME.get(outcome, _OTHERWISE)

@@ -122,6 +122,24 @@ def test_buckets(cli, data, home) -> None:
     assert cli("buckets", "objects", "p/files").code == 3
 
 
+@pytest.mark.parametrize(
+    ("key", "file", "type"),
+    [
+        ("a", "logo.png", "image/png"),
+        ("a.html", "report.csv", "text/csv"),
+        ("a.pdf", "-", "application/pdf"),
+        ("a", "backup.tar.gz", "application/octet-stream"),
+        ("data:text/html,a", "data", "application/octet-stream"),
+    ],
+)
+def test_a_type_that_is_not_given_is_that_of_the_name(cli, data, home, key, file, type) -> None:
+    Path(file).write_bytes(b"x")
+    put = cli("buckets", "put", "p/files", key, file, stdin=b"piped")
+    assert put.code == 0, put.err
+    [found] = json.loads(cli("buckets", "objects", "p/files", "--json").out)["objects"]
+    assert found["content_type"] == type
+
+
 def test_a_condition(cli, data) -> None:
     put = ("buckets", "put", "p/files", "k", "-", "--if-revision", "0")
     assert cli(*put, stdin=b"1").code == 0

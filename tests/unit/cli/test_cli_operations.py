@@ -13,6 +13,7 @@ from casemate.cli import node_advisories, operation_command
 from casemate.cli.commands import alert, dlq, findings, invocations, journal, rm, routes
 from casemate.cli.errors import DeniedError, MissingError
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.error_group import ErrorGroup, Trend
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import QueueSpec
 from casemate.model.messages import DeadLetter
@@ -221,6 +222,20 @@ def test_a_channel_whose_secret_is_missing_needs_no_restart(
     assert told.code == 1
     assert ("when the node starts" in told.err) is restarts
     assert "casemate secrets set ops/key" in told.err or restarts
+
+
+def test_among_errors_a_refused_call_is_told_from_what_code_raised(cli, node) -> None:
+    def group(type: str, place: str) -> ErrorGroup:
+        return ErrorGroup(
+            fingerprint="f", project="shop", function="cart", type=type, place=place, line="",
+            count=1, first_at=1.0, last_at=2.0, versions=(1,), trend=Trend.STEADY, counts=(1,),
+            latest="err_1",
+        )  # fmt: skip
+
+    found = (group("NotAllowed", ""), group("Timeout", ""), group("NotAllowed", "app.py:cart"))
+    node(ListErrorGroups=ErrorGroups(groups=found, looked_at=3, since=0.0, until=1.0))
+    told = cli("errors", "ls").out
+    assert told.count("a refused call") == 1 and "NotAllowed, a refused call" in told
 
 
 @pytest.mark.parametrize("of", ["invocations", "denials", "errors ls", "recordings ls", "usage"])

@@ -130,8 +130,11 @@ def put(
         Path, typer.Argument(metavar="FILE", help="The content; `-` is standard input.")
     ],
     content_type: Annotated[
-        str, typer.Option("--type", metavar="TYPE", help="Media type of the content.")
-    ] = "application/octet-stream",
+        str | None,
+        typer.Option(
+            "--type", metavar="TYPE", help="Media type of the content. Default: by the file's name."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write an object of at most 64 MB: whole, or not at all."""
@@ -140,7 +143,7 @@ def put(
         info = client.call(
             written,
             content=content,
-            headers={"content-type": content_type},
+            headers={"content-type": content_type or _type_of(file.name, written.key)},
             seconds=_TRANSFER_SECONDS,
         )
     if json:
@@ -148,6 +151,18 @@ def put(
     else:
         told = f"{name_of(written)} {info.key}: revision {info.revision}, {size(info.size)}."
         print_written(told)  # a key is long, and copied
+
+
+def _type_of(*names: str) -> str:
+    """Return the media type that the first of some names ends with, by Python's own table."""
+    from mimetypes import MimeTypes  # not above: help is shown without it
+
+    known = MimeTypes()
+    for name in names:
+        found, _ = known.guess_type(f"file{Path(name).suffix}")  # nothing else is read of a name
+        if found is not None:
+            return found
+    return "application/octet-stream"
 
 
 def _read(file: Path) -> bytes:

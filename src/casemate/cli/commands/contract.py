@@ -14,6 +14,7 @@ from casemate.cli.names import FunctionName, find_manifest, require_manifest, re
 from casemate.cli.options import FunctionArgument, JsonOption, ManifestOption, command, new_app
 from casemate.cli.recorded_data import recorded_data
 from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_text
+from casemate.cli.text import quantity
 from casemate.decoding import DECODING_ERRORS
 from casemate.kernel.placing import write_whole
 
@@ -172,10 +173,11 @@ def check(
         for one in refused:
             print_line(f"{one.file}:{one.number}  refused  {_shown(one)}", RED)
         if not refused:
-            print_line(f"All {len(found)} events are accepted.", GREEN)
+            all_ = "The event is" if len(found) == 1 else f"All {len(found)} events are"
+            print_line(f"{all_} accepted.", GREEN)
     if refused:
         raise CommandError(
-            f"{len(refused)} of {len(found)} events would be refused.",
+            f"{len(refused)} of {quantity(len(found), 'event')} would be refused.",
             next_step="Widen the contract where these events are meant.",
         )
 

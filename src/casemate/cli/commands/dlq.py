@@ -19,7 +19,7 @@ from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.resources import resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
-from casemate.cli.text import moment, size
+from casemate.cli.text import moment, quantity, size
 from casemate.model.messages import DeadLetter
 from casemate.model.tracing import kept_context
 from casemate.model.trigger import QueueTrigger
@@ -376,7 +376,7 @@ def redrive(
     elif not counted.letters:
         _tell_of_none(wanted)
     else:
-        told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
+        told = f"{quantity(counted.letters, 'event')} {'is' if counted.letters == 1 else 'are'}"
         other = getattr(wanted, "to", None)
         print_line(f"{name_of(wanted)}: {told} tried {f'by {other}' if other else 'again'}.")
         again = f"{wanted.project}/{other}" if other else name_of(wanted)

@@ -21,6 +21,7 @@ from casemate.model.error_group import ErrorGroup
 from casemate.model.invocation import ErrorRecord
 from casemate.model.principal import Action
 from casemate.model.recording import ErrorSnapshot
+from casemate.model.refusals import REFUSED
 from casemate.operations.error_groups import ErrorGroups, ListErrorGroups
 from casemate.operations.login import Whoami
 from casemate.operations.policies import Decide
@@ -43,9 +44,10 @@ def ls(found: ErrorGroups | Errors, call: Call) -> None:
     """List errors, grouped by type, the frames of the function's own code, and the line there.
 
     Messages and line numbers do not count, so that other values and versions make no new groups.
-    Refused calls are grouped by their reason, and have an id, too: `NotAuthenticated`,
-    `NotAllowed`, `NotFound`, `MethodNotAllowed`, `InvalidRequest`, `ContractBroken`,
-    `HostileEvent`, `TooLarge`, `NotJson`, `Throttled`, `Unavailable`, `Conflict`, `NoRoomToKeep`.
+    Refused calls are no errors of the function's code. They are grouped by their reason, and have
+    an id, too: `NotAuthenticated`, `NotAllowed`, `NotFound`, `MethodNotAllowed`, `InvalidRequest`,
+    `ContractBroken`, `HostileEvent`, `TooLarge`, `NotJson`, `Throttled`, `Unavailable`, `Conflict`,
+    `NoRoomToKeep`.
 
     `trend` compares the newer half of the time with the older. `new` means that it occurred only in
     the newest quarter, `gone` that it occurred neither there nor in the last ten minutes. With
@@ -101,7 +103,9 @@ def _groups(found: ErrorGroups) -> None:
 
 
 def _what(group: ErrorGroup) -> str:
-    place = f"{group.type} at {group.place}" if group.place else group.type
+    if not group.place:
+        return f"{group.type}, a refused call" if group.type in REFUSED else group.type
+    place = f"{group.type} at {group.place}"
     return f"{place}: {group.line}" if group.line else place
 
 

@@ -6,7 +6,7 @@ from casemate.cli.client import connect
 from casemate.cli.operation_command import answered, asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table, print_text
-from casemate.cli.text import moment
+from casemate.cli.text import moment, quantity
 from casemate.model.errors import NotFoundError
 from casemate.operations.findings import FindingPage, ListFindings, ShowFinding
 
@@ -84,7 +84,8 @@ def show(wanted: ShowFinding, *, json: JsonOption = False) -> None:
     print_text(f"of: {about(found.entity) or '-'}; project: {found.project or '-'}")
     print_text(f"at: {moment(found.at)}; events: {found.count}")
     if found.again:
-        print_text(f"since: {found.again} more events, the last at {moment(found.latest_at)}")
+        since = quantity(found.again, "more event")
+        print_text(f"since: {since}, the last at {moment(found.latest_at)}")
     if found.node:
         print_text(f"found by the node {found.node}, in whose journal these are:")
     for each in found.events:
