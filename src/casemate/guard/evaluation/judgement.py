@@ -75,7 +75,9 @@ def judge(
     `columns`: the event may choose which column is compared with a literal, and how.
     """
     doubtful = [s for span in spans if not _vouched(text, s := _trimmed(text, span))]
-    doubtful = [s for s in doubtful if not _is_target(text, s)]
+    named = any(s.checked in _NAMED for s in doubtful)
+    local = _parameters(text) if named else frozenset[str]()
+    doubtful = [s for s in doubtful if not _is_target(text, s, local)]
     if columns:
         doubtful = [s for s in doubtful if not _is_column(text, s) and not _is_sign(text, s)]
     if not doubtful:
@@ -99,7 +101,6 @@ def judge(
             (a[1] for a, b in zip(found, expected, strict=False) if a != b), doubtful[0].start
         )
         return Verdict(_nearest(doubtful, place), "is more than one literal of the code", FIX)
-    local = _parameters(text) if any(s.checked in _NAMED for s in doubtful) else frozenset[str]()
     for span in doubtful:
         if span.checked in _NAMED and text[span.start : span.end] in local:
             continue
@@ -123,17 +124,19 @@ def _parameters(text: str) -> frozenset[str]:
     return frozenset(n for n in names if not n.startswith("_") and n not in vars(builtins))
 
 
-def _is_target(text: str, span: Span) -> bool:
+def _is_target(text: str, span: Span, local: frozenset[str]) -> bool:
     """Tell whether a name that the code has checked to be one is what a line gives a value.
 
-    It names a field of what is generated. What is given to it is judged as ever.
+    It names a field of what is generated, also behind `self.` where a function in the text takes
+    that: else it is an object of the code's. What is given to it is judged as ever.
     """
     name = text[span.start : span.end]
     if span.checked not in ("word", "pattern") or name.startswith("_"):
         return False
     if not name.isidentifier() or keyword.iskeyword(name):
         return False
-    begins = not text[: span.start].rpartition("\n")[2].strip()
+    before = text[: span.start].rpartition("\n")[2].strip()
+    begins = not before or (before == "self." and "self" in local)
     return begins and _GIVEN_VALUE.match(text, span.end) is not None
 
 
