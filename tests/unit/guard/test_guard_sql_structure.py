@@ -107,6 +107,43 @@ def test_directions_pass() -> None:
         assert verdict("ORDER BY a @", value) is None
 
 
+_JOINED = "SELECT p.id, o.name FROM patients p JOIN owners o ON o.id = p.owner_id ORDER BY @ LIMIT 5"
+
+
+@pytest.mark.parametrize("value", ["p.name", "p.name DESC", "o.name desc, p.name", "name, p.id ASC"])
+def test_columns_with_their_tables_put_in_order(value: str) -> None:
+    assert verdict(_JOINED, value) is None
+    assert verdict(_JOINED, value, dialect=Dialect.MYSQL) is None
+    if "." in value:  # a call with the whole row
+        assert verdict(_JOINED, value, dialect=Dialect.POSTGRESQL) is not None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("p.password DESC", "x.name DESC", "p.name DESC, x.id", "p.name DESC, o.api_key"),
+        *("p.name.id DESC", "p.rowid DESC", "p. DESC", ".name DESC", "p.name DESC LIMIT 1"),
+        *("p.name DESC, (SELECT 1)", "p.name DESC; --", "p.name + 1 DESC", "p.name p.id"),
+    ],
+)
+def test_nothing_else_with_a_table_does(value: str) -> None:
+    assert verdict(_JOINED, value) is not None
+
+
+def test_columns_with_their_tables_are_not_chosen_elsewhere() -> None:
+    for template in (
+        "SELECT @ FROM patients p JOIN owners o ON o.id = p.id",
+        "SELECT p.id FROM patients p WHERE @",
+        "UPDATE patients SET @ = 1",
+    ):
+        assert verdict(template, "p.name DESC") is not None
+        assert verdict(template, "p.id, p.name") is not None
+
+
+def test_a_table_before_the_code_s_own_column_is_not_chosen_in_a_list() -> None:
+    assert verdict(_JOINED.replace("@", "@.name"), "p.id, o") is not None
+
+
 def test_two_values_are_judged_together() -> None:
     assert verdict("a = '@' AND b = '@'", "'", "'") is not None
     assert verdict("a = '@' AND b = '@'", "\\", " OR 1=1 -- ", dialect=Dialect.MYSQL) is not None

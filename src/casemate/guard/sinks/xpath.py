@@ -16,6 +16,7 @@ from ..hooks import argument, wrap
 from ..markup import predicates
 from ..markup.trees import is_of_tree
 from ..origin import Span
+from ..plain_names import is_shown
 from ..quoted import Language, judge, language
 from ..sink import CallHook, Sink
 from ..verdict import Verdict
@@ -40,6 +41,11 @@ XPATH: Language = language(
     chosen=r"[@\[(]\s*(?P<name>\w+)\s*(?:(?:=|!=|<=?|>=?)\s*(?:['\"$]|\d)|,\s*['\"$])",
 )
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
+_OF_ONE = re.compile(r"(?:\]\s{0,9}/|[\w\]]\s{0,9}/\s{0,9}@)\s{0,9}\Z")
+"""Ends before a field of what the code has chosen: `ship[@imo=$imo]/`, or an attribute: `ship/@`."""
+_AT_THE_END = re.compile(r"\s*(?:/\s*text\(\s*\)\s*)?\Z")
+_MOST_BEFORE = 32
+"""Characters that are looked at before a field."""
 _PATHS = ("path", "match", "_path")
 
 
@@ -67,7 +73,19 @@ def check_expression(guard: Guard, expression: Any, node: Any = None) -> None:
 def _judge(text: str, spans: Sequence[Span]) -> Verdict | None:
     if _LONE_NAME.fullmatch(text):
         return None  # a child by its name, as the key of a dict
-    return judge(text, spans, XPATH)
+    left = [span for span in spans if not _is_field(text, span)]
+    return judge(text, left, XPATH) if left else None
+
+
+def _is_field(text: str, span: Span) -> bool:
+    """Tell whether a span is the name of a field that is answered, of what the code has chosen.
+
+    As a column is that SQL answers: one name that speaks of nothing that is kept back.
+    """
+    if not is_shown(text[span.start : span.end].replace("-", "_")):
+        return False
+    before = text[max(span.start - _MOST_BEFORE, 0) : span.start]
+    return _OF_ONE.search(before) is not None and _AT_THE_END.match(text, span.end) is not None
 
 
 def _is_part(node: Any) -> bool:

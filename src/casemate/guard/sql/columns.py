@@ -47,10 +47,11 @@ _QUALIFIED = re.compile(r"([A-Za-z_]\w{0,63})\.([A-Za-z_]\w{0,63})")
 QUALIFYING = frozenset((Dialect.SQLITE, Dialect.MYSQL))
 """Where `t.name` is a column; in PostgreSQL it may be a call with the whole row, such as
 `t.to_jsonb`."""
+_COLUMN = r"[A-Za-z_]\w{0,63}(?:\.[A-Za-z_]\w{0,63})?"
 _CANDIDATE = re.compile(
-    r"[A-Za-z_]\w{0,63}(?:\.[A-Za-z_]\w{0,63})?|[<>=!]{1,2}|(?i:[a-z]{0,4}\s*nulls\s+[a-z]{4,5})"
-    r"|[A-Za-z_]\w{0,63}(?:\s{1,8}(?i:asc|desc))?"
-    r"(?:\s{0,8},\s{0,8}[A-Za-z_]\w{0,63}(?:\s{1,8}(?i:asc|desc))?){0,31}"
+    rf"{_COLUMN}|[<>=!]{{1,2}}|(?i:[a-z]{{0,4}}\s*nulls\s+[a-z]{{4,5}})"
+    rf"|{_COLUMN}(?:\s{{1,8}}(?i:asc|desc))?"
+    rf"(?:\s{{0,8}},\s{{0,8}}{_COLUMN}(?:\s{{1,8}}(?i:asc|desc))?){{0,31}}"
 )
 _MORE_THAN_A_TABLE = frozenset(("JOIN", "UNION", "INTERSECT", "EXCEPT", "MINUS", "LATERAL"))
 _BEFORE_SHOWN = frozenset(("SELECT", "DISTINCT", ","))
@@ -135,9 +136,16 @@ def _is_of_table(whole: _Statement, at: int, found: re.Match[str]) -> bool:
 
 
 def _are_words(whole: _Statement, at: int, end: int) -> bool:
-    """Tell whether all of a list are columns in their place, with directions: `a DESC, b`."""
+    """Tell whether all of a list are columns in their place, with directions: `a DESC, t.b`."""
     while at < len(whole.tokens) and whole.tokens[at].start < end:
         word = whole.words[at]
+        if whole.words[at + 1 : at + 2] == ["."] and at + 2 < len(whole.tokens):
+            part = whole.text[whole.tokens[at].start : whole.tokens[at + 2].end]
+            found = _QUALIFIED.fullmatch(part) if whole.tokens[at + 2].end <= end else None
+            if found is None or not _is_of_table(whole, at, found):
+                return False
+            at += 3
+            continue
         if word in ("ASC", "DESC"):
             if not _is_ordered(whole.words, at - 1, whole.tokens):
                 return False
