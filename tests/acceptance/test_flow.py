@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,66 @@ def test_a_token_tells_how_it_came_to_be(flow: TestNode) -> None:
     claims = json.loads(base64.urlsafe_b64decode(innermost(answer)["token"].split(".")[1] + "=="))
     assert claims["sub"] == "function:flow/back"
     assert claims["casemate"]["chain"] == ["flow/front", "flow/middle"]
+
+
+IN_LINE = """
+[project]
+name = "line"
+[function.back]
+handler = "app:back"
+limits = { concurrency = 1, queue_time = "20s", timeout = "20s" }
+[function.front]
+handler = "app:front"
+limits = { timeout = "20s" }
+[[function.front.errors]]
+place = "*"
+what = "*"
+reason = "what is tested tells how the host refuses"
+"""
+IN_LINE_SOURCE = """
+import time
+def back(event, context):
+    time.sleep(event)
+    return "ran"
+def front(event, context):
+    try:
+        return context.invoke("back", 0)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+MAY_CALL = '[function.front.grants]\ninvoke = ["back"]\n'
+TAKEN = {
+    "grant": "DeniedError: line/front may not invoke function back: no longer granted by the live",
+    "function": "InvocationError: back answered with status 404: there is no such function",
+    "nothing": "ran",
+}
+
+
+@pytest.mark.parametrize("taken", list(TAKEN))
+def test_what_is_taken_while_a_call_waits_in_line_is_not_done(node: TestNode, taken: str) -> None:
+    node.deploy_project(IN_LINE + MAY_CALL, IN_LINE_SOURCE)
+    found: dict[str, str] = {}
+
+    def call(function: str, event: Any) -> None:
+        answer = httpx2.post(
+            f"{node.url}/invoke/line/{function}",
+            json=event,
+            headers={"authorization": f"Bearer {node.key}"},
+            timeout=30,
+        )
+        found[function] = answer.json()
+
+    asked = (("back", 3), ("front", None))
+    calls = [threading.Thread(target=call, args=each) for each in asked]
+    for each in calls:
+        each.start()
+        time.sleep(0.5)
+    if taken == "grant":
+        node.deploy_project(IN_LINE, IN_LINE_SOURCE)
+    elif taken == "function":
+        gone = node.client.delete(f"{node.url}/api/v1/functions/line/back")
+        assert gone.status_code < 300, gone.text
+    for each in calls:
+        each.join()
+    assert found["back"] == "ran"
+    assert found["front"].startswith(TAKEN[taken])

@@ -173,7 +173,7 @@ class TwoTokens:
 
 
 class PlainPolicy:
-    """A policy in a few lines: owners all, invokers invoke, functions what is granted."""
+    """A policy in a few lines: owners all, invokers invoke, others what they are granted."""
 
     def __init__(self) -> None:
         self.revision = 1
@@ -192,7 +192,7 @@ class PlainPolicy:
             or (invoking and INVOKER in roles)
             or (invoking and resource.public and principal.kind is PrincipalKind.ANONYMOUS)
         ) and not resource.internal
-        if principal.kind is PrincipalKind.FUNCTION:
+        if principal.kind in (PrincipalKind.FUNCTION, PrincipalKind.TRIGGER):
             allowed = granted
         return Decision(allowed=allowed and (action, resource.text) not in self.forbidden)
 

@@ -46,6 +46,14 @@ _KEPT = frozenset((TriggerKind.INVOKE, TriggerKind.HTTP, TriggerKind.RESULT))
 """What reaches a function by its inbox without a trigger that its manifest declares."""
 
 
+def _given_up(admitted: Admitted) -> RefusedError:
+    """Return the refusal of what whoever brings it does not want to be run any more."""
+    principal = admitted.principal
+    if principal.kind is PrincipalKind.FUNCTION:
+        return RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=principal)
+    return RefusedError(Outcome.UNAVAILABLE, _GIVEN_UP, principal=principal)
+
+
 class Authenticator(Protocol):
     """Tells whose credential an Authorization header's value holds."""
 
@@ -124,22 +132,7 @@ class Admission:
         if not isinstance(request, Request):
             raise TypeError("stage 2 takes a Request")
         raw = request.raw
-        if self._blocks is not None and raw.caller is None and raw.remote_address:
-            self._require_open(raw, request.id)
-        principal = self._authenticate(raw, request.id)
-        version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        if version is None and _is_kept_for_version(raw):
-            raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
-        brought = raw.caller is not None
-        if version is None or not (brought and self._brought.allowed(raw, version)):
-            self._authorize(raw, request.id, principal, version)
-            if version is None:
-                raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
-            if brought:
-                self._brought.note(raw, version)
-        if not brought and self._catalogue.is_quarantined(raw.project, raw.function):
-            # Who waits for an answer is told; what the host brings is kept, and not placed.
-            raise closed()
+        principal, version = self._decide(request)
         size = _size(raw) if raw.events else len(raw.body)
         most = version.spec.limits.request
         if size > most:
@@ -165,19 +158,46 @@ class Admission:
     def require_still(self, admitted: Admitted) -> None:
         """Decide once more who may call, by what is in force now: the call has waited in line.
 
-        Of events it is whoever brings them that decides. Raises RefusedError.
+        Of what the host brings, whoever brings it is asked as well. Raises RefusedError.
         """
-        request = admitted.request
+        raw = admitted.request.raw
+        if raw.still is not None and not raw.still():
+            raise _given_up(admitted)
+        self._decide(admitted.request, admitted.version)
+
+    def _decide(self, request: Request, before: Version | None = None) -> tuple[Principal, Version]:
+        """Return who calls and the version that is called. Raises RefusedError.
+
+        That is the one it was `before`, while that has a share of the calls.
+        """
         raw = request.raw
-        if raw.caller is not None:
-            if raw.still is not None and not raw.still():
-                raise RefusedError(Outcome.UNAVAILABLE, _GIVEN_UP, principal=raw.caller.principal)
-            return
-        if self._blocks is not None and raw.remote_address:
+        if self._blocks is not None and raw.caller is None and raw.remote_address:
             self._require_open(raw, request.id)
         principal = self._authenticate(raw, request.id)
-        version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
-        self._authorize(raw, request.id, principal, version)
+        version = before if self._has_share(before, raw) else self._find(raw)
+        if version is None and _is_kept_for_version(raw):
+            raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
+        brought = raw.caller is not None
+        if version is None or not (brought and self._brought.allowed(raw, version)):
+            self._authorize(raw, request.id, principal, version)
+            if version is None:
+                raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
+            if brought:
+                self._brought.note(raw, version)
+        if not brought and self._catalogue.is_quarantined(raw.project, raw.function):
+            # Who waits for an answer is told; what the host brings is kept, and not placed.
+            raise closed()
+        return principal, version
+
+    def _find(self, raw: RawInvocation) -> Version | None:
+        return self._catalogue.find(raw.project, raw.function, raw.qualifier)
+
+    def _has_share(self, version: Version | None, raw: RawInvocation) -> bool:
+        """Tell whether a call that names no version may go to this one."""
+        if version is None or raw.qualifier is not None:
+            return False
+        sharing = self._catalogue.sharing(raw.project, raw.function)
+        return any(one is version for one in sharing)
 
     def _authorize(
         self, raw: RawInvocation, invocation: str, principal: Principal, version: Version | None

@@ -84,8 +84,13 @@ class Decisions:
         invocation: str,
         ceilings: Sequence[CompiledGrants],
         wanted: Wanted,
+        *,
+        again: bool = False,
     ) -> None:
-        """Let a use pass or raise NotGrantedError; either is noted."""
+        """Let a use pass or raise NotGrantedError; either is noted.
+
+        `again` decides anew of one that passed and has waited since, and is noted already.
+        """
         kind, name, action, key = wanted
         version = rights.version
         found = rights.grants.find(kind, name, action, key)
@@ -96,7 +101,8 @@ class Decisions:
         withheld = self._is_withheld(rights, kind, name)
         if self._learn and within and not withheld:
             prefix = learned_prefix(key) if kind is GrantKind.BUCKET else ""
-            self._tell_use(rights, f"{kind.value} {name}", action, prefix, invocation)
+            if not again:
+                self._tell_use(rights, f"{kind.value} {name}", action, prefix, invocation)
             return
         asked = Action(f"{kind.value}:{action}")
         unusual = False
@@ -111,7 +117,8 @@ class Decisions:
             )
         ):
             grant, prefix = found
-            self._tell_use(rights, grant.text, action, prefix, invocation)
+            if not again:
+                self._tell_use(rights, grant.text, action, prefix, invocation)
             return
         if found is None:
             listed = any(g.kind is kind and g.name == name for g in version.spec.grants)

@@ -31,7 +31,6 @@ from casemate.model.granted import CompiledGrants
 from casemate.model.http import HttpResponse
 from casemate.model.path import Admitted, RawInvocation
 from casemate.model.tracing import AMBIENT, MAX_SPANS, Span, TraceContext, handed_on
-from casemate.operations.declaration import Operation
 from casemate.operations.objects import (
     AbortObject,
     AddPart,
@@ -196,11 +195,13 @@ class Session:
         # What it changes happens in this trace; nothing else runs in the context of this task.
         AMBIENT.set(self._trace.kept)
         room = self._shared.room.held(self._rights.principal.id, requests.reply_bytes(request))
+        loop = asyncio.get_running_loop()
+        since = loop.time()
         async with turn, room as resize:
             try:
-                answer = await self._perform(
-                    requests.read(self._rights.version.project, request, body)
-                )
+                if loop.time() > since:
+                    self._authorize(request, again=True)
+                answer = await self._perform(request, body)
             except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done
                 self._note(request, began, ok=False)
                 self._refuse(instance, served, request.n, error)
@@ -262,8 +263,9 @@ class Session:
         )
         return f"the host failed ({error_id})"
 
-    async def _perform(self, operation: Operation[Any]) -> Answer:
+    async def _perform(self, request: Any, body: bytes) -> Answer:
         operations = self._shared.operations
+        operation = requests.read(self._rights.version.project, request, body)
         if isinstance(operation, IdentityToken):
             flow = self._admitted.flow
             return await operations.identity_token(
@@ -273,7 +275,7 @@ class Session:
                 operation.audience,
             )
         if isinstance(operation, InvokeFunction):
-            return await self._invoke(operation)
+            return await self._invoke(operation, request)
         if isinstance(operation, BeginObject) and len(self._uploads) >= _MAX_UPLOADS:
             raise TooMuchError(f"An invocation has at most {_MAX_UPLOADS} uploads at a time.")
         answer = await operations.perform(operation)
@@ -289,8 +291,12 @@ class Session:
         operation = requests.read(self._rights.version.project, request, b"")
         return self._shared.operations.perform_at_once(operation)
 
-    def _authorize(self, request: Any) -> None:
-        """Let a request pass or raise NotGrantedError. A function may always say who it is."""
+    def _authorize(self, request: Any, *, again: bool = False) -> None:
+        """Let a request pass or raise NotGrantedError. A function may always say who it is.
+
+        `again` is for one that passed before, and has waited since for its turn, for room or for
+        an instance: what was taken meanwhile counts.
+        """
         wanted, kind = requests.wanted(request), requests.kind_of(request)
         if kind in (AddPart, CommitObject, AbortObject):
             begun = self._uploads.get(request.upload)
@@ -299,13 +305,22 @@ class Session:
             wanted = wanted._replace(key=begun[1])
         if wanted is not None:
             self._shared.decisions.require(
-                self._rights, self._admitted.request.id, self._ceilings, wanted
+                self._rights, self._admitted.request.id, self._ceilings, wanted, again=again
             )
         elif kind is not IdentityToken:
             raise NotGrantedError("This is nothing that can be granted.")
 
-    async def _invoke(self, operation: InvokeFunction) -> Answer:
+    async def _invoke(self, operation: InvokeFunction, request: Any) -> Answer:
         version = self._rights.version
+        lost: list[NotGrantedError] = []
+
+        def still() -> bool:
+            try:
+                self._authorize(request, again=True)
+            except NotGrantedError as error:
+                lost.append(error)
+            return not lost
+
         caller = caller_of(self._admitted, self._rights.principal, self._deadline, operation.allow)
         response = await self._shared.call(
             RawInvocation(
@@ -319,9 +334,12 @@ class Session:
                 received_at=time.time(),
                 caller=caller,
                 trace=self._trace,
+                still=still,
             ),
             self._path if operation.wait else None,
         )
+        if lost:
+            raise lost[0]
         content = response.body if isinstance(response.body, bytes) else b""
         media_type = next((v for n, v in response.headers if n == b"content-type"), b"")
         fields: dict[str, object] = {

@@ -88,7 +88,7 @@ class RawInvocation(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: float = 0.0
     """Unix time from which it waited to be delivered; 0: it did not."""
     still: Callable[[], bool] | None = None
-    """Tells of what the host brings whether it is to run after it has waited for an instance."""
+    """Tells of what the host or a function brings whether it is to run once it has waited."""
 
     @property
     def admitted_under(self) -> str:

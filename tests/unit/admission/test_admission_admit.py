@@ -236,8 +236,9 @@ def test_a_call_that_has_waited_is_decided_by_what_is_in_force_then(gate: Gate) 
     by_function = gate.call("internal")
     for each in (by_anybody, by_token, by_function):
         gate.admission.require_still(each)
+    internal = deployed(version(1, name="internal", internal=True))
     gate.catalogue.replace(
-        [deployed(version(2, name="public")), deployed(version(1, name="private"))]
+        [deployed(version(2, name="public")), deployed(version(1, name="private")), internal]
     )
     with pytest.raises(RefusedError) as refused:
         gate.admission.require_still(by_anybody)
@@ -247,12 +248,50 @@ def test_a_call_that_has_waited_is_decided_by_what_is_in_force_then(gate: Gate) 
     with pytest.raises(RefusedError):
         gate.admission.require_still(by_token)
     assert len(gate.store.denied) == 2
-    gate.admission.require_still(by_function)  # which its caller's grant was decided for
-    kept = msgspec.structs.replace(by_function.request.raw, still=lambda: False)
-    brought = msgspec.structs.replace(by_function.request, raw=kept)
+    gate.admission.require_still(by_function)
+    gate.policy.forbidden.add((Action.FUNCTION_INVOKE, "function:t/internal"))
     with pytest.raises(RefusedError) as refused:
-        gate.admission.require_still(msgspec.structs.replace(by_function, request=brought))
-    assert refused.value.outcome is Outcome.UNAVAILABLE
+        gate.admission.require_still(by_function)
+    assert (refused.value.outcome, refused.value.status) == (Outcome.DENIED, 403)
+    gate.policy.forbidden.clear()
+    gate.catalogue.replace([])
+    with pytest.raises(RefusedError) as refused:
+        gate.admission.require_still(by_function)
+    assert refused.value.outcome is Outcome.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [(PrincipalKind.FUNCTION, Outcome.DENIED), (PrincipalKind.TRIGGER, Outcome.UNAVAILABLE)],
+)
+def test_whoever_brings_what_has_waited_is_asked_again(
+    gate: Gate, kind: PrincipalKind, outcome: Outcome
+) -> None:
+    called = gate.call("internal")
+    raw = msgspec.structs.replace(called.request.raw, still=lambda: False)
+    waited = msgspec.structs.replace(
+        called,
+        request=msgspec.structs.replace(called.request, raw=raw),
+        principal=Principal(kind=kind, id="t/caller"),
+    )
+    with pytest.raises(RefusedError) as refused:
+        gate.admission.require_still(waited)
+    assert refused.value.outcome is outcome
+
+
+def test_an_event_that_has_waited_is_not_run_without_its_trigger(gate: Gate) -> None:
+    caller = Caller(principal=Principal(kind=PrincipalKind.TRIGGER, id="t/private/jobs"))
+    jobs = QueueTrigger(name="jobs", queue="jobs")
+    old, new = version(1, name="private", triggers=(jobs,)), version(2, name="private")
+    gate.catalogue.replace([deployed(old)])
+    waits = gate.ask("none", "private", caller=caller, trigger="queue")
+    gate.catalogue.replace([deployed(old, new, live={1: 1, 2: 99})])
+    for _ in range(20):
+        gate.admission.require_still(waits)  # it goes to the one that it was admitted for
+    gate.catalogue.replace([deployed(old, new)])
+    with pytest.raises(RefusedError) as refused:
+        gate.admission.require_still(waits)
+    assert refused.value.message == "The live version no longer declares the trigger jobs."
 
 
 def test_a_forbidding_policy_wins_over_a_role(gate: Gate) -> None:

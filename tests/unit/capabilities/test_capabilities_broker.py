@@ -219,6 +219,82 @@ def test_a_deploy_that_takes_a_grant_reaches_calls_that_run() -> None:
     play(scene)
 
 
+class Slow:
+    """A function that is called, and answers once it is told to."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.called, self.ends = asyncio.Event(), asyncio.Event()
+        self.still: list[bool] = []
+        self.response = stage.response
+        stage.path = self.invoke
+
+    async def invoke(self, raw: RawInvocation) -> HttpResponse:
+        self.called.set()
+        await self.ends.wait()
+        assert raw.still is not None
+        self.still.append(raw.still())
+        return self.response
+
+
+def test_what_is_taken_while_a_use_waits_for_the_one_before_it_is_not_done() -> None:
+    """Two that were asked for together were both decided then, and the second done much later."""
+
+    async def scene(stage: Stage) -> None:
+        slow = Slow(stage)
+        for number, (op, fields) in enumerate(
+            (
+                ("function.invoke", {"function": "resize"}),
+                ("queue.send", {"queue": "jobs"}),
+                ("bucket.get", {"bucket": "uploads", "key": "in/a"}),
+            )
+        ):
+            head = json.dumps({"n": number, "op": op, **fields}).encode()
+            await stage.peer.send(wire.pack(wire.CAPABILITY, head, b"1"))
+        await slow.called.wait()
+        newer = version(4, grants=(BUCKET, INVOKE))
+        stage.catalogue.replace([deployed(stage.version, newer)])
+        slow.ends.set()
+        replies: list[dict[str, Any]] = []
+        while len(replies) < 3:  # several may come together
+            data = await stage.peer.loop.sock_recv(stage.peer.sock, 65536)
+            replies += [json.loads(head) for _, head, _ in stage.peer.received.feed(data)]
+        assert [reply.get("error", "ok") for reply in replies] == ["ok", "denied", "ok"]
+        assert slow.still == [True]
+        assert [type(done) for done in stage.data.done] == [ReadObject]
+        [denial] = stage.store.denied
+        assert denial.reason == "no longer granted by the live version"
+        await stage.uses.flush()
+        assert {(use.grant, use.count) for use in stage.store.used} == {
+            ("function resize", 1),
+            ("queue jobs", 1),
+            ("bucket uploads", 1),
+        }
+
+    play(scene)
+
+
+@pytest.mark.parametrize("how", ["grant", "function", "policy"])
+def test_a_call_to_another_function_is_decided_again_once_it_has_waited(how: str) -> None:
+    async def scene(stage: Stage) -> None:
+        slow = Slow(stage)
+        slow.response = HttpResponse(403, (), b"{}")
+        asked = asyncio.ensure_future(stage.ask("function.invoke", b"1", function="resize"))
+        await slow.called.wait()
+        if how == "grant":
+            stage.catalogue.replace([deployed(stage.version, version(4, grants=()))])
+        elif how == "function":
+            stage.catalogue.replace([])
+        else:
+            stage.policy.forbidden.add((Action.FUNCTION_INVOKE, "function:t/resize"))
+        slow.ends.set()
+        reply, _ = await asked
+        assert (slow.still, reply["error"]) == ([False], "denied")
+        assert "t/f may not invoke function resize" in reply["message"]
+        assert len(stage.store.denied) == 1
+
+    play(scene)
+
+
 def test_a_deploy_that_grants_more_gives_calls_that_run_nothing() -> None:
     async def scene(stage: Stage) -> None:
         more = Grant(kind=GrantKind.BUCKET, name="other", actions=("read",))
@@ -360,7 +436,7 @@ def test_a_policy_can_forbid_what_is_granted() -> None:
 def test_the_policy_is_asked_for_every_use_with_the_function_as_principal() -> None:
     async def scene(stage: Stage) -> None:
         await stage.ask("queue.send", b"1", queue="jobs")
-        [(principal, action, resource, granted)] = stage.policy.asked
+        [(principal, action, resource, granted)] = set(stage.policy.asked)
         assert (principal, action, granted) == (FUNCTION, Action.QUEUE_SEND, True)
         assert resource.text == "queue:t/jobs"
 
