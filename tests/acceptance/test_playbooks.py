@@ -90,9 +90,21 @@ def test_an_escape_is_contained_at_once_and_taken_back(node: TestNode) -> None:
     assert status(node, "evil") == 200
 
 
-def test_what_is_on_record_is_under_hold_and_stands_in_the_timeline(node: TestNode) -> None:
-    [run] = runs(node)[:1]
-    incident = str(run["incident"])
+@pytest.fixture
+def incident(node: TestNode) -> str:
+    """Return one that a playbook has acted in: of the test before, or of one made here."""
+    if not runs(node):
+        node.deploy(CODE, name="evil")
+        assert [status(node, "evil") for _ in range(3)] == [200] * 3
+        assert status(node, "evil", escape=True) == 200
+        node.wait_until(lambda: [run["state"] for run in runs(node)] == ["done"])
+        done(node, "incident", "undo", str(runs(node)[0]["incident"]), "--reason", "it was us")
+    return str(runs(node)[0]["incident"])
+
+
+def test_what_is_on_record_is_under_hold_and_stands_in_the_timeline(
+    node: TestNode, incident: str
+) -> None:
     held = json.loads(done(node, "incident", "hold", incident, "--reason", "case 17", "--json"))
     assert held["functions"] == ["t/evil"] and held["records"] > 3
     assert incident in done(node, "incident", "holds")
@@ -102,9 +114,10 @@ def test_what_is_on_record_is_under_hold_and_stands_in_the_timeline(node: TestNo
     assert json.loads(done(node, "incident", "holds", "--json"))["holds"] == []
 
 
-def test_evidence_is_sealed_fetched_and_verified(node: TestNode, tmp_path: Path) -> None:
-    [run] = runs(node)[:1]
-    incident, file = str(run["incident"]), tmp_path / "case.tar"
+def test_evidence_is_sealed_fetched_and_verified(
+    node: TestNode, incident: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "case.tar"
     sealed = json.loads(
         done(node, "incident", "evidence", incident, "--output", str(file), "--json")
     )
