@@ -34,6 +34,7 @@ from casemate.model.errors import CasemateError
 from casemate.model.http import HttpRequest, HttpResponse
 from casemate.triggers.http_server import HttpLimits, HttpServer
 from support.destinations import leading_to
+from support.tls_records import ClientRecords, client
 
 NOW = datetime.now(UTC)
 NAMES = Names.of(["localhost", "127.0.0.1"])
@@ -252,6 +253,26 @@ def test_new_keys_without_end_end_with_the_connection(server: Server) -> None:
     openssl(server, "-tls1_3", "-quiet", said=b"K\n" * 2000)
     assert time.monotonic() - began < 20
     assert time.process_time() - used < 3
+    idle(server)
+    server.answers()
+
+
+def test_a_request_behind_new_keys_again_and_again_is_not_answered(
+    server: Server, tmp_path: Path
+) -> None:
+    """OpenSSL took a whole core for those of one connection, and never counted them."""
+    asked = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+    for count, cut in ((20, False), (3000, True)):
+        keys = tmp_path / f"keys-{count}"
+        secure = client(keys).wrap_socket(server.connect(seconds=4))
+        by_hand = ClientRecords(keys, secure.cipher()[0])  # type: ignore[index]
+        with socket.socket(fileno=secure.detach()) as sock:
+            sock.settimeout(4)
+            began = time.monotonic()
+            with contextlib.suppress(OSError):
+                sock.sendall(by_hand.new_keys(count) + by_hand.data(asked))
+            rest(sock)
+            assert (time.monotonic() - began < 3) is cut
     idle(server)
     server.answers()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 
+from casemate.certificates.bounded_tls import BoundedContext
 from casemate.certificates.key_pair import CertificateError, KeyPair
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -39,7 +40,7 @@ def tls_context(pair: KeyPair) -> ssl.SSLContext:
 
     Raises CertificateError if the pair is not one. Whether it is valid now is not looked at.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = BoundedContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
