@@ -367,6 +367,8 @@ def back(event, context):
     time.sleep(event)
     return "ran"
 def front(event, context):
+    if event:
+        return [context.invoke("back", each, wait=False) for each in event]
     try:
         return context.invoke("back", 0)
     except Exception as error:
@@ -408,3 +410,25 @@ def test_what_is_taken_while_a_call_waits_in_line_is_not_done(node: TestNode, ta
         each.join()
     assert found["back"] == "ran"
     assert found["front"].startswith(TAKEN[taken])
+
+
+@pytest.mark.parametrize("taken", ["grant", "function", "nothing"])
+def test_what_a_function_had_kept_is_not_done_without_its_grant(node: TestNode, taken: str) -> None:
+    node.deploy_project(IN_LINE + MAY_CALL, IN_LINE_SOURCE)
+
+    def state(invocation: str) -> str:
+        found = node.get(f"/functions/line/back/invocations/{invocation}")
+        return str(found["state"])
+
+    kept = node.invoke([2, 0, 0], function="line/front")
+    assert kept.status_code == 200 and len(kept.json()) == 3
+    time.sleep(0.5)
+    if taken == "grant":
+        node.deploy_project(IN_LINE, IN_LINE_SOURCE)
+    elif taken == "function":
+        gone = node.client.delete(f"{node.url}/api/v1/functions/line/front")
+        assert gone.status_code < 300, gone.text
+    ends = ("succeeded", "failed")
+    node.wait_until(lambda: all(state(each) in ends for each in kept.json()))
+    states = [state(each) for each in kept.json()]
+    assert states == ["succeeded", *([ends[taken != "nothing"]] * 2)]

@@ -3,9 +3,9 @@
 A call that is kept may run days after it was admitted. Whoever has been sent away since, or has
 lost the right to invoke the function, has nothing run any more: what counts is what is in force
 when it begins, as for a call that comes then. It is asked of people, of tokens, those of workloads
-included, and of callers without one, to whom a function may be closed by then; a function and a
-trigger are asked about by their grants along the path. Who has sent an event again from the dead
-letters is asked about in the place of who had it kept first.
+included, of callers without one, to whom a function may be closed by then, and of functions, by
+what is live of them; a trigger is asked about along the path. Who has sent an event again from the
+dead letters is asked about in the place of who had it kept first.
 """
 
 from __future__ import annotations
@@ -25,10 +25,19 @@ from casemate.delivery.verdict import (
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
+from casemate.model.grant import GrantKind
 from casemate.model.messages import REDRIVEN, REDRIVEN_HERE
 from casemate.model.nodes import MAX_CLOCK_OFF
-from casemate.model.principal import Action, Principal, Resource, ResourceKind
+from casemate.model.principal import (
+    Action,
+    Principal,
+    PrincipalKind,
+    Resource,
+    ResourceKind,
+)
 from casemate.policy.interface import Policy
+
+_FUNCTION = f"{PrincipalKind.FUNCTION.value}:"
 
 
 class KeptBy(Protocol):
@@ -126,6 +135,8 @@ class Keepers:
 
     def _may(self, by: str, trigger: str, version: Version, qualifier: str) -> bool:
         """Tell whether a call by somebody would be allowed now, as admission decides it."""
+        if by.startswith(_FUNCTION):
+            return self._may_function(by.removeprefix(_FUNCTION), version)
         principal = self._accounts.as_keeper(by)
         if principal is None:
             return True  # its time was over long ago: what it had begun goes on
@@ -136,3 +147,24 @@ class Keepers:
         if not closure.needs_own_right(qualifier):
             return True
         return self._policy.allows(principal, Action.FUNCTION_INVOKE_VERSION, resource)
+
+    def _may_function(self, name: str, version: Version) -> bool:
+        """Tell whether what is live of a function of the project may still invoke another one."""
+        caller = self._catalogue.sharing(version.project, name.partition("/")[2])
+        granted = any(_is_granted(one, version.function) for one in caller)
+        resource = Resource(
+            kind=ResourceKind.FUNCTION,
+            project=version.project,
+            name=version.function,
+            internal=True,
+        )
+        principal = Principal(kind=PrincipalKind.FUNCTION, id=name)
+        action = Action.FUNCTION_INVOKE
+        return granted and self._policy.allows(principal, action, resource, granted=True)
+
+
+def _is_granted(version: Version, function: str) -> bool:
+    """Tell whether a version may invoke a function of its project."""
+    return any(
+        grant.kind is GrantKind.FUNCTION and grant.name == function for grant in version.spec.grants
+    )

@@ -42,7 +42,8 @@ _RETRY_SECONDS = 5
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _APPLIED = (b"preference-applied", b"respond-async")
-_DECIDED_AGAIN = frozenset({PrincipalKind.USER, PrincipalKind.TOKEN, PrincipalKind.ANONYMOUS})
+_FROM_OUTSIDE = frozenset({PrincipalKind.USER, PrincipalKind.TOKEN, PrincipalKind.ANONYMOUS})
+_DECIDED_AGAIN = _FROM_OUTSIDE | {PrincipalKind.FUNCTION}
 """Who can lose the right to a call: what they had kept and did not begin yet is not done then."""
 _encode = msgspec.json.Encoder().encode
 
@@ -144,7 +145,8 @@ class Keeping:
         raw, version, principal = admitted.request.raw, admitted.version, admitted.principal
         kept = "" if raw.trace is None else raw.trace.kept
         keeper = principal.text if principal.kind in _DECIDED_AGAIN else ""
-        caller = self._answerable(keeper) if keeper else principal.text
+        is_from_outside = principal.kind in _FROM_OUTSIDE
+        caller = self._answerable(keeper) if is_from_outside else principal.text
         expires_at = None
         if wish.max_age is not None:
             expires_at = self._data.coordination.clock() + wish.max_age

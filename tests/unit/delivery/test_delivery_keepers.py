@@ -13,6 +13,7 @@ from casemate.delivery.verdict import KEEPER_DENIED, REDRIVER_DENIED, REDRIVER_G
 from casemate.model.account import PolicyFile
 from casemate.model.denial import DenialKind
 from casemate.model.function import Delivery, HttpTrigger
+from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import Outcome
 from casemate.model.principal import ANONYMOUS, RoleBinding
 from casemate.model.trigger import TriggerKind
@@ -55,6 +56,37 @@ def test_who_lost_the_right_to_invoke_has_nothing_handled_any_more(
         told = [(one.by, one.kind, one.invocation, one.resource) for one in world.denied]
         expected = (keeper, DenialKind.AUTHORIZATION, "inv_1", "function:t/f")
         assert told == ([] if handled else [expected])
+
+    on(scene)
+
+
+MAY_CALL = (Grant(kind=GrantKind.FUNCTION, name="f", actions=("invoke",)),)
+
+
+@pytest.mark.parametrize("taken", ["nothing", "grant", "function", "policy"])
+def test_what_a_function_had_kept_is_decided_by_what_is_live_of_it(
+    on: Callable[[Scene], None], taken: str
+) -> None:
+    """Nobody asked again: its events were handled after the grant was withdrawn."""
+
+    async def scene(world: World) -> None:
+        caller = {"name": "caller", "grants": MAY_CALL}
+        await world.deploy(F, caller)
+        await world.send(1, kept_by="function:t/caller")
+        if taken == "grant":
+            await world.deploy(F, {"name": "caller"})
+        elif taken == "function":
+            await world.deploy(F)
+        elif taken == "policy":
+            forbid = (
+                '@id("p") forbid(principal == Casemate::Function::"t/caller", action, resource);'
+            )
+            file = PolicyFile(name="p", text=forbid, changed_at=1.0, changed_by="user:olga")
+            world.policy.replace([file])
+        world.delivery.start()
+        await world.empty()
+        assert bool(world.ran) is (taken == "nothing")
+        assert [one for one, _ in await world.dead()] == [KEEPER_DENIED] * (taken != "nothing")
 
     on(scene)
 
