@@ -199,7 +199,7 @@ class Session:
         since = loop.time()
         async with turn, room as resize:
             try:
-                if loop.time() > since:
+                if loop.time() > since:  # which stands still while the loop does not turn
                     self._authorize(request, again=True)
                 answer = await self._perform(request, body)
             except Exception as error:  # noqa: BLE001 - whatever fails here must not pass as done

@@ -28,13 +28,7 @@ from casemate.model.facts import NOT_BY_NETWORK, Actor, Fact, FunctionPlace
 from casemate.model.grant import GrantKind
 from casemate.model.messages import REDRIVEN, REDRIVEN_HERE
 from casemate.model.nodes import MAX_CLOCK_OFF
-from casemate.model.principal import (
-    Action,
-    Principal,
-    PrincipalKind,
-    Resource,
-    ResourceKind,
-)
+from casemate.model.principal import Action, Principal, PrincipalKind, Resource, ResourceKind
 from casemate.policy.interface import Policy
 
 _FUNCTION = f"{PrincipalKind.FUNCTION.value}:"
@@ -135,29 +129,23 @@ class Keepers:
 
     def _may(self, by: str, trigger: str, version: Version, qualifier: str) -> bool:
         """Tell whether a call by somebody would be allowed now, as admission decides it."""
+        closure = self._catalogue.closure(version.project, version.function, version)
+        resource = closure.resource(version.project, version.function, trigger)
         if by.startswith(_FUNCTION):
-            return self._may_function(by.removeprefix(_FUNCTION), version)
+            return self._may_function(by.removeprefix(_FUNCTION), version, resource)
         principal = self._accounts.as_keeper(by)
         if principal is None:
             return True  # its time was over long ago: what it had begun goes on
-        closure = self._catalogue.closure(version.project, version.function, version)
-        resource = closure.resource(version.project, version.function, trigger)
         if not self._policy.allows(principal, Action.FUNCTION_INVOKE, resource):
             return False
         if not closure.needs_own_right(qualifier):
             return True
         return self._policy.allows(principal, Action.FUNCTION_INVOKE_VERSION, resource)
 
-    def _may_function(self, name: str, version: Version) -> bool:
+    def _may_function(self, name: str, version: Version, resource: Resource) -> bool:
         """Tell whether what is live of a function of the project may still invoke another one."""
         caller = self._catalogue.sharing(version.project, name.partition("/")[2])
         granted = any(_is_granted(one, version.function) for one in caller)
-        resource = Resource(
-            kind=ResourceKind.FUNCTION,
-            project=version.project,
-            name=version.function,
-            internal=True,
-        )
         principal = Principal(kind=PrincipalKind.FUNCTION, id=name)
         action = Action.FUNCTION_INVOKE
         return granted and self._policy.allows(principal, action, resource, granted=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.guard_cases import Cases, assert_blocked, assert_passes
 
 _DOCUMENT = """
