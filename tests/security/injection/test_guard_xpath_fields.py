@@ -23,13 +23,13 @@ def _of(expression: str) -> str:
     return _DOCUMENT.replace("EXPRESSION", expression)
 
 
-_FIELD = _of('f"/port/quay/ship[@imo=$imo]/{event[\'f\']}"')
-_TEXT = _of('f"//ship[@imo=$imo] / {event[\'f\']}/text()"')
-_ATTRIBUTE = _of('f"//ship/@{event[\'f\']}"')
-_CONTAINER = _of('f"/port/{event[\'f\']}"')
-_ANYWHERE = _of('f"//ship[@imo=$imo]//{event[\'f\']}"')
-_MORE = _of('f"/port/quay/ship[@imo=$imo]/{event[\'f\']}/../pin"')
-_WITHIN = _of('f"//ship[name/{event[\'f\']}]"')
+_FIELD = _of("f\"/port/quay/ship[@imo=$imo]/{event['f']}\"")
+_TEXT = _of("f\"//ship[@imo=$imo] / {event['f']}/text()\"")
+_ATTRIBUTE = _of("f\"//ship/@{event['f']}\"")
+_CONTAINER = _of("f\"/port/{event['f']}\"")
+_ANYWHERE = _of("f\"//ship[@imo=$imo]//{event['f']}\"")
+_MORE = _of("f\"/port/quay/ship[@imo=$imo]/{event['f']}/../pin\"")
+_WITHIN = _of("f\"//ship[name/{event['f']}]\"")
 
 PASSES: Cases = {
     "a field": (_FIELD, {"f": "cargo"}),

@@ -42,7 +42,7 @@ XPATH: Language = language(
 )
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _OF_ONE = re.compile(r"(?:\]\s{0,9}/|[\w\]]\s{0,9}/\s{0,9}@)\s{0,9}\Z")
-"""Ends before a field of what the code has chosen, `ship[@imo=$imo]/`, or an attribute, `ship/@`."""
+"""Ends before a field of what the code has chosen, `ship[@a=$a]/`, or an attribute, `ship/@`."""
 _AT_THE_END = re.compile(r"\s*(?:/\s*text\(\s*\)\s*)?\Z")
 _MOST_BEFORE = 32
 """Characters that are looked at before a field."""
