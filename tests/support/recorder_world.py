@@ -61,6 +61,7 @@ class World:
             journal.keeper,
             vault,
             records,
+            restored=False,
             lends_records=lends_records,
             memories=memories,
         )

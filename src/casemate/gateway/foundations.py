@@ -27,6 +27,7 @@ from casemate.gateway.existing_projects import ExistingProjects
 from casemate.gateway.observed import counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.records_shipping import RecordsShipping
+from casemate.gateway.seen_journal import SeenJournal
 from casemate.gateway.state import State
 from casemate.model.denial import Denial
 from casemate.model.facts import ControlStateRefused
@@ -72,6 +73,10 @@ class Foundations:
         self.facts = facts = FactStream()
         self.recorder = RecorderClient(
             socket.socket(fileno=config.recorder), loop, facts, config.memory
+        )
+        own = state.own
+        self.seen_journal = SeenJournal(
+            self.recorder, vault, None if own is None else own.store, facts.happened
         )
         self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.records = RecordsClient(self.recorder)

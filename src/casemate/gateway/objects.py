@@ -176,6 +176,7 @@ class Gateway:
                 egress=self.sandboxes.egress,
                 outside=self.sources.outside,
                 recorder=base.recorder,
+                unsigned=base.seen_journal.problem,
                 monitor=base.monitor,
                 folder=base.folders.data,
                 faults=self.check.faults,
@@ -320,7 +321,7 @@ class Gateway:
             base.state.own.starts.forget_others(present)
         base.policy.activate(base.policy.prepare(await base.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
-        await base.recorder.ready()
+        await base.seen_journal.begin(base.config.accepted_losses)
         if base.older_records is not None:
             await base.older_records.begin()
         token = await base.accounts.load(recover_owner=recover_owner)
@@ -405,6 +406,7 @@ class Gateway:
         if base.state.moves is not None:
             await base.state.moves.close()
         await base.data.close()
+        await base.seen_journal.close()
         if base.state.own is not None:
             await base.state.own.remember()
         await base.recorder.close(durable_seconds)

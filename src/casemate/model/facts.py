@@ -394,6 +394,17 @@ class JournalRestored(Fact, frozen=True, kw_only=True):
     """SHA-256 of the backup."""
 
 
+class JournalOlder(Fact, frozen=True, kw_only=True):
+    """The journal has fewer entries than it had, and the node was told to go on with it.
+
+    It, or a part of it, was lost, or an older copy was put in its place.
+    """
+
+    entries: int
+    """How many it has, of those that are signed."""
+    had: int
+
+
 class GatewayDoubtful(Fact, frozen=True, kw_only=True):
     """The gateway has told its recorder what no gateway of this release tells."""
 

@@ -186,6 +186,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.SigningRuleChanged: Mapped(
         OcsfClass.USER_ACCESS_MANAGEMENT, OTHER, Severity.MEDIUM, "Signing rule changed"
     ),
+    facts.JournalOlder: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.CRITICAL, "Journal older", failed=True
+    ),
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),

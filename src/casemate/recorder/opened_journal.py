@@ -33,6 +33,8 @@ class OpenedJournal(NamedTuple):
     writer: Writer
     keys: KeyRing
     keeper: Keeper
+    restored: bool
+    """It came out of a backup, and says so from now on."""
 
 
 async def opened_journal(
@@ -65,8 +67,9 @@ async def _opened(
         keeper = Keeper(writer, keys, Noted(KINDS, writer.size))
         keeper.remember(newest)
         (folder / NEW_JOURNAL).unlink(missing_ok=True)
+        said = False
         try:
-            await restored.say(folder, keeper)
+            said = await restored.say(folder, keeper)
         except JournalDamagedError:
             if not accept_loss:
                 raise
@@ -74,7 +77,7 @@ async def _opened(
     except BaseException:
         writer.close()
         raise
-    return OpenedJournal(writer, keys, keeper)
+    return OpenedJournal(writer, keys, keeper, said)
 
 
 def _writer(folder: Path, key: NoteKey, *, accept_loss: bool) -> tuple[Writer, list[bytes]]:

@@ -86,18 +86,17 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     key = await vault.journal_key()
     _require_journal(key, begun=begun, accept_loss=config.accept_loss)
     note_key = NoteKey(key.name, key.public)
-    writer, keys, keeper = await opened_journal(
-        _HERE, note_key, vault.entry_key, accept_loss=config.accept_loss
-    )
+    opened = await opened_journal(_HERE, note_key, vault.entry_key, accept_loss=config.accept_loss)
     records = await RecordsServer.open(_HERE, vault, accept_loss=config.accept_records_loss)
     recorder = Recorder(
         _HERE,
-        writer,
+        opened.writer,
         note_key,
-        keys,
-        keeper,
+        opened.keys,
+        opened.keeper,
         vault,
         records,
+        restored=opened.restored,
         lends_records=config.lends_records,
         memories=config.memories,
     )

@@ -324,6 +324,10 @@ class Head(msgspec.Struct, frozen=True):
     """As verifiers take it."""
     size: int
     """Entries that are durable."""
+    restored: bool = False
+    """It came out of a backup, and this recorder was the first to say so."""
+    unsigned: str = ""
+    """Why the newest head could not be signed; empty: it was, or there was nothing to sign."""
 
 
 ERRORS = Errors(

@@ -39,14 +39,14 @@ class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     archive: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-async def say(folder: Path, keeper: Keeper) -> None:
-    """Have the next entry say that the journal is that of a backup, if it is, once.
+async def say(folder: Path, keeper: Keeper) -> bool:
+    """Have the next entry say that the journal is that of a backup, if it is, once; return whether.
 
     Raises JournalDamagedError for a mark that no restore leaves, JournalWriteError, VaultError.
     """
     data = read_bounded(folder / RESTORED, _MAX_MARK_BYTES)
     if data is None:
-        return
+        return False
     try:
         mark = msgspec.json.decode(data, type=decodable(Mark))
     except DECODING_ERRORS as error:
@@ -60,6 +60,7 @@ async def say(folder: Path, keeper: Keeper) -> None:
     await keeper.keep([Take(0, session, 0, (told,))])
     (folder / RESTORED).unlink()
     sync_folder(folder)
+    return True
 
 
 async def explained(found: Verified, search: Search) -> Verified:

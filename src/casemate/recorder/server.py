@@ -83,12 +83,14 @@ class Recorder:
         vault: RecorderVault,
         records: RecordsServer,
         *,
+        restored: bool,
         lends_records: bool,
         memories: Sequence[int] = (),
     ) -> None:
         """Serve once `serve` is called; who reads along is lent records only if that is so.
 
-        `memories` are those of gateways (`left_over.py`).
+        `restored` tells that the journal came out of a backup; `memories` are those of gateways
+        (`left_over.py`).
         """
         self._folder = folder
         self._writer = writer
@@ -101,6 +103,9 @@ class Recorder:
         self._search = Search(folder, writer, keys)
         self.readers = Readers(self._search, lambda: writer.size, self._take, self._asked_along)
         self._lends_records = lends_records
+        self._restored = restored
+        self._unsigned = ""
+        """Why the newest head could not be signed."""
         self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
         self._waiting_bytes = 0
         self._own = OwnFacts()
@@ -284,9 +289,12 @@ class Recorder:
             try:
                 async with self._publishing:
                     await self._sign_once()
+                self._unsigned = ""
             except CasemateError as error:
                 # Entries are kept; the next second tries again, until too many wait.
-                _log.error("no checkpoint: %s", error)
+                if error.message != self._unsigned:
+                    _log.error("no checkpoint: %s", error)
+                self._unsigned = error.message
             await asyncio.sleep(CHECKPOINT_SECONDS)
 
     async def _sign_once(self) -> None:
@@ -387,7 +395,8 @@ class Recorder:
         return await self._records.lent(request)
 
     def _head(self) -> protocol.Head:
-        return protocol.Head(self._note(), self._key.text, self._writer.size)
+        note, size = self._note(), self._writer.size
+        return protocol.Head(note, self._key.text, size, self._restored, self._unsigned)
 
     def _note(self) -> str:
         return Reader(self._folder, self._key).note if self._writer.head.size else ""

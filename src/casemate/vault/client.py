@@ -224,6 +224,14 @@ class VaultClient(Asking):
         """See `Vault.keep_starts`."""
         await self._ask(object, protocol.KeepStarts, starts)
 
+    async def journal_entries(self) -> int:
+        """See `Vault.journal_entries`."""
+        return await self._ask(int, protocol.GetJournalEntries)
+
+    async def keep_journal_entries(self, entries: int, *, lost: bool = False) -> None:
+        """See `Vault.keep_journal_entries`."""
+        await self._ask(object, protocol.KeepJournalEntries, entries, lost)
+
     async def rotate_master(self, sealed: bytes) -> VaultStatus:
         """See `Vault.rotate_master`."""
         return await self._ask(VaultStatus, protocol.RotateMaster, sealed)

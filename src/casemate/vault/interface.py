@@ -227,6 +227,14 @@ class Vault(Protocol):
         """Keep that number. VaultInputError for one that goes back."""
         ...
 
+    async def journal_entries(self) -> int:
+        """Return how many entries the journal of a node that is alone had, 0 if none were kept."""
+        ...
+
+    async def keep_journal_entries(self, entries: int, *, lost: bool = False) -> None:
+        """Keep that number. VaultInputError for fewer than before if none are `lost`."""
+        ...
+
     async def rotate_master(self, sealed: bytes) -> VaultStatus:
         """Wrap everything with another master key; the old one is not needed after it.
 

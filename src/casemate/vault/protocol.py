@@ -276,6 +276,17 @@ class KeepStarts(Message, frozen=True, tag=42):
     starts: Count
 
 
+class GetJournalEntries(Message, frozen=True, tag=43):
+    """`Vault.journal_entries`."""
+
+
+class KeepJournalEntries(Message, frozen=True, tag=44):
+    """`Vault.keep_journal_entries`."""
+
+    entries: Count
+    lost: bool
+
+
 class GetJournalKey(Message, frozen=True, tag=23):
     """`RecorderVault.journal_key`."""
 
@@ -355,6 +366,8 @@ Request = (
     | VerifyBackup
     | GetStarts
     | KeepStarts
+    | GetJournalEntries
+    | KeepJournalEntries
     | GetJournalKey
     | SignHead
     | AreRecordsKept

@@ -87,6 +87,8 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.VerifyBackup: lambda v, r: v.verify_backup(r.number, r.digest, r.signature),
     protocol.GetStarts: lambda v, r: v.counts.starts(),
     protocol.KeepStarts: lambda v, r: v.counts.keep_starts(r.starts),
+    protocol.GetJournalEntries: lambda v, r: v.counts.entries(),
+    protocol.KeepJournalEntries: lambda v, r: v.counts.keep_entries(r.entries, lost=r.lost),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
     protocol.ResistsGuessing: lambda v, r: v.resists_guessing(r.project, r.secret),
 }

@@ -62,6 +62,8 @@ class DataKeyRecord(msgspec.Struct, frozen=True, array_like=True):
     """In the node's own: the number of its newest start, where it is alone (`Counts`)."""
     backups: int = 0
     """In the node's own: how many backups were made of it."""
+    entries: int = 0
+    """In the node's own: how many entries its journal had, where it is alone."""
 
 
 class SecretRecord(msgspec.Struct, frozen=True, array_like=True):

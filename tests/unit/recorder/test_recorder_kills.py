@@ -187,7 +187,15 @@ class World:
             vault: Any = Vault()
             records: Any = self.records
             self.recorder = Recorder(
-                self.folder, writer, KEY, keys, keeper, vault, records, lends_records=False
+                self.folder,
+                writer,
+                KEY,
+                keys,
+                keeper,
+                vault,
+                records,
+                restored=False,
+                lends_records=False,
             )
             await self.recorder.serve(sock)
         except _KilledError:

@@ -31,6 +31,7 @@ HINTS = {
 SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
     facts.SignedIn: {"method": "password"},
+    facts.JournalOlder: {"entries": 1, "had": 3},
     facts.JournalRestored: {"made_at": 1.0, "entries": 3, "archive": "ab"},
     facts.GatewayDoubtful: {"reason": "it sent what is no message"},
     facts.ClockStepped: {"seconds": -3600.0},

@@ -40,6 +40,25 @@ def test_starts_are_kept_and_go_back_for_nobody(tmp_path: Path) -> None:
     again.close()
 
 
+def test_entries_are_kept_and_go_back_only_where_some_are_lost(tmp_path: Path) -> None:
+    master = master_key()
+    engine = open_engine(tmp_path / "vault", master, create=True)
+    assert engine.counts.entries() == 0
+    engine.counts.keep_entries(41, lost=False)
+    engine.rotate_data_keys("")
+    with pytest.raises(VaultInputError, match="go back"):
+        engine.counts.keep_entries(40, lost=False)
+    before = engine.status().generation
+    engine.counts.keep_entries(41, lost=False)
+    assert engine.status().generation == before
+    assert engine.counts.entries() == 41
+    engine.counts.keep_entries(12, lost=True)
+    engine.close()
+    again = open_engine(tmp_path / "vault", master)
+    assert again.counts.entries() == 12
+    again.close()
+
+
 def test_a_start_that_is_known_writes_nothing(tmp_path: Path) -> None:
     engine = open_engine(tmp_path / "vault", master_key(), create=True)
     engine.counts.keep_starts(1)

@@ -1,0 +1,116 @@
+"""An older journal in the place of a node's newest one is refused, and on record once accepted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.node import TestNode
+
+pytestmark = pytest.mark.sandbox
+SOON = 20.0
+
+
+def _put(source: Path, target: Path) -> None:
+    """Copy with owners: a node of root gives its files to other users."""
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
+
+
+def _signed(node: TestNode) -> int:
+    note = str(node.get("/journal/head")["checkpoint"])
+    return int(note.split("\n")[1]) if note else 0
+
+
+def _token(node: TestNode, name: str) -> None:
+    """Have something more on record, and signed."""
+    before = _signed(node)
+    body = {"name": name, "roles": ["auditor"]}
+    assert node.client.post(f"{node.url}/api/v1/tokens", json=body).status_code == 201
+    node.wait_until(lambda: _signed(node) > before, SOON)
+
+
+def _refusal(node: TestNode) -> str:
+    node.errors.write_text("")
+    with pytest.raises(RuntimeError):
+        node.start()
+    assert node.process is not None and node.process.stdout is not None
+    assert node.process.wait(30) != 0
+    node.process.stdout.close()
+    node.process = None
+    said = node.errors.read_text()
+    assert "Traceback" not in said
+    return said
+
+
+def test_an_older_journal_is_refused_and_going_on_with_it_is_on_record(tmp_path: Path) -> None:
+    """Before: the node went on, and signed over it; where the monitor's was older too, unsaid."""
+    node = TestNode(tmp_path / "data")
+    old = tmp_path / "old"
+    try:
+        node.start()
+        _token(node, "first")
+        node.stop()
+        _put(node.data, old)
+        node.start()
+        _token(node, "second")
+        node.stop()
+        whole = tmp_path / "whole"
+        _put(node.data, whole)
+        # All but the vault are of the same older start: nothing of them tells of another one.
+        for parts in (["journal"], ["journal", "monitor"], ["journal", "store", "node.json"]):
+            for name in parts:
+                if (old / name).is_dir():
+                    _put(old / name, node.data / name)
+                else:
+                    shutil.copy2(old / name, node.data / name)
+            assert "is an older copy" in _refusal(node), parts
+            _put(whole, node.data)
+        for name in ("journal", "monitor"):
+            _put(old / name, node.data / name)
+        node.arguments = ("--accept-loss", "journal")
+        node.start()
+        node.arguments = ()
+        _is_on_record(node)
+        node.stop()
+        node.start()
+        _is_on_record(node)
+    finally:
+        node.close()
+
+
+def _is_on_record(node: TestNode) -> None:
+    (entry,) = node.get("/journal", kind="JournalOlder")["entries"]
+    said = entry["event"]["unmapped"]
+    assert said["entries"] < said["had"]
+    node.wait_until(
+        lambda: "journal-restored" in {f["rule"] for f in node.get("/findings")["findings"]}, SOON
+    )
+    node.wait_until(lambda: node.get("/incidents")["incidents"], SOON)
+
+
+def test_an_older_store_of_the_same_start_is_refused(tmp_path: Path) -> None:
+    """Before: a token that was revoked since let in again, and nothing told."""
+    node = TestNode(tmp_path / "data")
+    try:
+        node.start()
+        _token(node, "first")
+        old = tmp_path / "old"
+        pids = node.processes()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        _put(node.data / "store", old)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        _token(node, "second")
+        node.stop()
+        shutil.rmtree(node.data / "store")
+        _put(old, node.data / "store")
+        assert "The store is an older copy" in _refusal(node)
+    finally:
+        node.close()
