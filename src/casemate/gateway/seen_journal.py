@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from casemate.background import Background
+from casemate.decoding import decodable
 from casemate.folder.presence import JOURNAL, STORE
 from casemate.journal.errors import JournalDamagedError
 from casemate.model.errors import CasemateError
@@ -83,7 +84,7 @@ class SeenJournal:
         if self._value is None:
             return
         value = await self._value.read()
-        seen = self._kept if value is None else msgspec.json.decode(value, type=_Seen)
+        seen = self._kept if value is None else msgspec.json.decode(value, type=decodable(_Seen))
         in_store = seen.entries if seen.key == head.key else 0
         in_vault = await self._vault.journal_entries()
         if not head.restored:  # what is of one backup was copied one after the other

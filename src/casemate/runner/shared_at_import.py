@@ -80,13 +80,14 @@ class ProcessAtImportError(Exception):
 
 
 def open_descriptors(most: int) -> set[int]:
-    """Return the descriptors below `most` that are open, by one system call.
+    """Return the descriptors below `most` that are open.
 
-    With no object for each that is not: a zygote would keep eight pages that they were on.
+    With no object for each that is not: a zygote would keep eight pages that they were on. poll(2)
+    takes names of files (O_PATH) for closed: of what it says so of, the kernel is asked again.
     """
     asked = array("q", range(most))
     linux.poll_at_once(asked)
-    return {one & _LAST for one in asked if not one & _NOT_OPEN}
+    return {one & _LAST for one in asked if not one & _NOT_OPEN or linux.is_open(one & _LAST)}
 
 
 def require_no_child() -> None:

@@ -61,10 +61,11 @@ def test_no_object_is_made_of_each_descriptor_that_is_not_open() -> None:
         tracemalloc.stop()
 
 
-def test_open_descriptors_are_those_that_can_be_duplicated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_PATH])
+def test_open_descriptors_are_those_that_can_be_duplicated(tmp_path: Path, flags: int) -> None:
     for _ in range(20):  # what other tests of this process left behind closes some meanwhile
         before = open_descriptors(256)
-        descriptor = os.open(tmp_path, os.O_RDONLY)
+        descriptor = os.open(tmp_path, flags)
         opened = open_descriptors(256)
         os.close(descriptor)
         after = open_descriptors(256)
