@@ -141,6 +141,14 @@ def state(node: TestNode) -> State:
     # is one.
     own = 8 + node.restores
     node.wait_until(lambda: len(node.processes()) == own + 2 * len(zygotes_of(pid)), 30)
+    looks: list[list[int]] = []
+
+    def are_files_settled() -> bool:
+        """Tell whether a zygote has closed what it had of those that have ended, a moment after."""
+        looks.append([_files(zygote) for zygote in sorted(zygotes)])
+        return len(looks) > 20 and all(each == looks[-1] for each in looks[-20:])
+
+    node.wait_until(are_files_settled, 30)
     gateway = gateway_of(pid)
     assert gateway is not None
     return State(
