@@ -382,6 +382,15 @@ TAKEN = {
 }
 
 
+def _take(node: TestNode, taken: str, function: str) -> None:
+    """Withdraw the grant, or remove a function."""
+    if taken == "grant":
+        node.deploy_project(IN_LINE, IN_LINE_SOURCE)
+    elif taken == "function":
+        gone = node.client.delete(f"{node.url}/api/v1/functions/line/{function}")
+        assert gone.status_code < 300, gone.text
+
+
 @pytest.mark.parametrize("taken", list(TAKEN))
 def test_what_is_taken_while_a_call_waits_in_line_is_not_done(node: TestNode, taken: str) -> None:
     node.deploy_project(IN_LINE + MAY_CALL, IN_LINE_SOURCE)
@@ -401,11 +410,7 @@ def test_what_is_taken_while_a_call_waits_in_line_is_not_done(node: TestNode, ta
     for each in calls:
         each.start()
         time.sleep(0.5)
-    if taken == "grant":
-        node.deploy_project(IN_LINE, IN_LINE_SOURCE)
-    elif taken == "function":
-        gone = node.client.delete(f"{node.url}/api/v1/functions/line/back")
-        assert gone.status_code < 300, gone.text
+    _take(node, taken, "back")
     for each in calls:
         each.join()
     assert found["back"] == "ran"
@@ -423,11 +428,7 @@ def test_what_a_function_had_kept_is_not_done_without_its_grant(node: TestNode, 
     kept = node.invoke([2, 0, 0], function="line/front")
     assert kept.status_code == 200 and len(kept.json()) == 3
     time.sleep(0.5)
-    if taken == "grant":
-        node.deploy_project(IN_LINE, IN_LINE_SOURCE)
-    elif taken == "function":
-        gone = node.client.delete(f"{node.url}/api/v1/functions/line/front")
-        assert gone.status_code < 300, gone.text
+    _take(node, taken, "front")
     ends = ("succeeded", "failed")
     node.wait_until(lambda: all(state(each) in ends for each in kept.json()))
     states = [state(each) for each in kept.json()]

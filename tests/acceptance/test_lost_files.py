@@ -13,6 +13,7 @@ import pytest
 from casemate.folder.ownership import MARKER
 from support.cli import casemate
 from support.node import TestNode
+from support.stopped_nodes import put, refusal
 
 KEEPER = """
 def handler(event, context):
@@ -60,36 +61,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
 def whole(node: TestNode, tmp_path: Path) -> Iterator[TestNode]:
     """The node, whose folder is as it was afterwards."""
     copy = tmp_path / "copy"
-    _copy(node.data, copy)
+    put(node.data, copy)
     yield node
     if node.process is not None:
         node.stop(signal.SIGKILL)
     shutil.rmtree(node.data)
     copy.rename(node.data)
     node.arguments = ()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy with owners: a node of root gives its files to other users."""
-    import subprocess
-
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
-
-
-def refusal(node: TestNode) -> str:
-    """Start a node that has to refuse; return what it says."""
-    node.errors.write_text("")
-    with pytest.raises(RuntimeError):
-        node.start()
-    assert node.process is not None and node.process.stdout is not None
-    assert node.process.wait(30) != 0
-    assert node.process.stdout.read() == "", "no token is made"
-    node.process.stdout.close()
-    node.process = None
-    said = node.errors.read_text()
-    assert "Traceback" not in said
-    assert "Next: " in said
-    return said
 
 
 SHORT = ("store and data", "a project", "the records' file", "vault and store")
@@ -151,8 +129,8 @@ def test_an_older_store_in_the_place_of_the_newest_is_told(
 ) -> None:
     """Before: a token that had been revoked was valid again, and nobody was told."""
     node = whole
-    _copy(node.data / "store", tmp_path / "older")
-    _copy(node.data / "node.json", tmp_path / "node.json")
+    put(node.data / "store", tmp_path / "older")
+    put(node.data / "node.json", tmp_path / "node.json")
     node.start()
     owner = node.key
     made = node.client.post(
@@ -162,7 +140,7 @@ def test_an_older_store_in_the_place_of_the_newest_is_told(
     shutil.rmtree(node.data / "store")
     (tmp_path / "older").rename(node.data / "store")
     if with_identity:
-        _copy(tmp_path / "node.json", node.data / "node.json")
+        put(tmp_path / "node.json", node.data / "node.json")
     assert "The store is an older copy" in refusal(node)
     node.arguments = ("--accept-loss", "store")
     node.start()
@@ -186,7 +164,7 @@ def test_an_older_database_of_a_project_in_the_place_of_the_newest_is_told(
     older = tmp_path / "older"
     older.mkdir()
     for file in (node.data / "data").glob("t@*"):
-        _copy(file, older / file.name)
+        put(file, older / file.name)
     node.start()
     key = node.key
     assert node.invoke("second").json() == "first"
@@ -195,7 +173,7 @@ def test_an_older_database_of_a_project_in_the_place_of_the_newest_is_told(
     for file in (node.data / "data").glob("t@*"):
         file.unlink()
     for file in older.iterdir():
-        _copy(file, node.data / "data" / file.name)
+        put(file, node.data / "data" / file.name)
     node.key = key
     node.start()
     refused = node.invoke(None)
@@ -217,7 +195,7 @@ def test_an_older_database_of_a_project_in_the_place_of_the_newest_is_told(
 def test_an_older_vault_in_the_place_of_the_newest_is_told(whole: TestNode, tmp_path: Path) -> None:
     """Before: a secret that had been deleted, or replaced, was given to functions again."""
     node = whole
-    _copy(node.data / "vault", tmp_path / "older")
+    put(node.data / "vault", tmp_path / "older")
     node.start()
     key = node.key
     assert casemate(node, "secrets", "set", "t/late", stdin="a-value").returncode == 0

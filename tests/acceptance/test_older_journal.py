@@ -5,21 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from support.node import TestNode
+from support.stopped_nodes import put, refusal
 
 pytestmark = pytest.mark.sandbox
 SOON = 20.0
-
-
-def _put(source: Path, target: Path) -> None:
-    """Copy with owners: a node of root gives its files to other users."""
-    shutil.rmtree(target, ignore_errors=True)
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
 def _signed(node: TestNode) -> int:
@@ -35,19 +29,6 @@ def _token(node: TestNode, name: str) -> None:
     node.wait_until(lambda: _signed(node) > before, SOON)
 
 
-def _refusal(node: TestNode) -> str:
-    node.errors.write_text("")
-    with pytest.raises(RuntimeError):
-        node.start()
-    assert node.process is not None and node.process.stdout is not None
-    assert node.process.wait(30) != 0
-    node.process.stdout.close()
-    node.process = None
-    said = node.errors.read_text()
-    assert "Traceback" not in said
-    return said
-
-
 def test_an_older_journal_is_refused_and_going_on_with_it_is_on_record(tmp_path: Path) -> None:
     """Before: the node went on, and signed over it; where the monitor's was older too, unsaid."""
     node = TestNode(tmp_path / "data")
@@ -56,23 +37,23 @@ def test_an_older_journal_is_refused_and_going_on_with_it_is_on_record(tmp_path:
         node.start()
         _token(node, "first")
         node.stop()
-        _put(node.data, old)
+        put(node.data, old)
         node.start()
         _token(node, "second")
         node.stop()
         whole = tmp_path / "whole"
-        _put(node.data, whole)
+        put(node.data, whole)
         # All but the vault are of the same older start: nothing of them tells of another one.
         for parts in (["journal"], ["journal", "monitor"], ["journal", "store", "node.json"]):
             for name in parts:
                 if (old / name).is_dir():
-                    _put(old / name, node.data / name)
+                    put(old / name, node.data / name)
                 else:
                     shutil.copy2(old / name, node.data / name)
-            assert "is an older copy" in _refusal(node), parts
-            _put(whole, node.data)
+            assert "is an older copy" in refusal(node), parts
+            put(whole, node.data)
         for name in ("journal", "monitor"):
-            _put(old / name, node.data / name)
+            put(old / name, node.data / name)
         node.arguments = ("--accept-loss", "journal")
         node.start()
         node.arguments = ()
@@ -104,13 +85,13 @@ def test_an_older_store_of_the_same_start_is_refused(tmp_path: Path) -> None:
         pids = node.processes()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        _put(node.data / "store", old)
+        put(node.data / "store", old)
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
         _token(node, "second")
         node.stop()
         shutil.rmtree(node.data / "store")
-        _put(old, node.data / "store")
-        assert "The store is an older copy" in _refusal(node)
+        put(old, node.data / "store")
+        assert "The store is an older copy" in refusal(node)
     finally:
         node.close()

@@ -174,7 +174,9 @@ class Admission:
         if self._blocks is not None and raw.caller is None and raw.remote_address:
             self._require_open(raw, request.id)
         principal = self._authenticate(raw, request.id)
-        version = before if self._has_share(before, raw) else self._find(raw)
+        version = before
+        if before is None or not self._has_share(before, raw):
+            version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
         if version is None and _is_kept_for_version(raw):
             raise RefusedError(Outcome.NOT_FOUND, _NO_VERSION, principal=principal)
         brought = raw.caller is not None
@@ -189,15 +191,10 @@ class Admission:
             raise closed()
         return principal, version
 
-    def _find(self, raw: RawInvocation) -> Version | None:
-        return self._catalogue.find(raw.project, raw.function, raw.qualifier)
-
-    def _has_share(self, version: Version | None, raw: RawInvocation) -> bool:
+    def _has_share(self, version: Version, raw: RawInvocation) -> bool:
         """Tell whether a call that names no version may go to this one."""
-        if version is None or raw.qualifier is not None:
-            return False
         sharing = self._catalogue.sharing(raw.project, raw.function)
-        return any(one is version for one in sharing)
+        return raw.qualifier is None and any(one is version for one in sharing)
 
     def _authorize(
         self, raw: RawInvocation, invocation: str, principal: Principal, version: Version | None

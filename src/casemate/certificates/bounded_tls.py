@@ -159,6 +159,7 @@ class BoundedContext(ssl.SSLContext):
         """Return a connection that reads `incoming` and writes `outgoing`."""
         given = ssl.MemoryBIO()
         made = super().wrap_bio(given, outgoing, server_side, server_hostname, session)
-        if isinstance(made, BoundedTls):
-            made.bound(incoming, given)
+        if not isinstance(made, BoundedTls):
+            raise TypeError("a connection of this context counts its records")
+        made.bound(incoming, given)
         return made

@@ -308,9 +308,9 @@ def show(wanted: ShowFunctionDeadLetter | ShowQueueDeadLetter, *, json: JsonOpti
 
 def _letter_of(client: NodeClient, wanted: _Shown) -> str:
     """Return the id of the dead letter that an error, or an invocation, came to."""
-    found = _letters_of(client, _place_of(wanted), {wanted.id})
+    place = _place_of(wanted)
+    found = _letters_of(client, place, {wanted.id})
     if len(found) > 1:
-        place = _place_of(wanted)
         raise UsageError(
             f"{len(found)} dead letters of {place} are of {wanted.id}, as of a batch: "
             f"{', '.join(found[:_MOST_TOLD])}{', ...' if len(found) > _MOST_TOLD else ''}",
@@ -376,11 +376,11 @@ def redrive(
     elif not counted.letters:
         _tell_of_none(wanted)
     else:
-        told = f"{quantity(counted.letters, 'event')} {'is' if counted.letters == 1 else 'are'}"
+        told = "1 event is" if counted.letters == 1 else f"{counted.letters} events are"
         other = getattr(wanted, "to", None)
         print_line(f"{name_of(wanted)}: {told} tried {f'by {other}' if other else 'again'}.")
         again = f"{wanted.project}/{other}" if other else name_of(wanted)
-        flag = " --queue" if isinstance(wanted, _OF_QUEUES) else ""
+        flag = _place_of(wanted).flag
         note(f"What fails at each attempt is listed again: `casemate dlq ls {again}{flag}`")
         if other:
             note(
@@ -411,7 +411,8 @@ def purge(
     _require_chosen(wanted.ids, every)
     with _telling_of_queues(name_of(wanted), isinstance(wanted, _OF_QUEUES)), connect() as client:
         wanted = _by_their_ids(client, wanted)
-        what = "all dead letters" if wanted.ids is None else f"{len(wanted.ids)} dead letter(s)"
+        of_ids = quantity(len(wanted.ids or ()), "dead letter")
+        what = "all dead letters" if wanted.ids is None else of_ids
         confirm(f"Delete {what} of {name_of(wanted)} of {client.url}?", yes=yes)
         counted = client.call(wanted)
     if json:
@@ -435,10 +436,9 @@ def _require_found(wanted: _Chosen, counted: Counted) -> None:
     missing = len(set(wanted.ids or ())) - counted.letters
     if missing <= 0:
         return
-    queue = " --queue" if isinstance(wanted, _OF_QUEUES) else ""
-    of = name_of(wanted)
+    of = _place_of(wanted)
     what = f"For {missing} of the ids there is no dead letter of {of}, or it is there no more."
-    where = f"`casemate dlq ls {name_of(wanted)}{queue}` lists them."
+    where = f"`casemate dlq ls {of}{of.flag}` lists them."
     if not counted.letters:
         raise MissingError(what, next_step=where)
     note(f"{what} {where}")
