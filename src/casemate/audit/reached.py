@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache, partial
 
 from casemate.audit.code.reading import Code
 from casemate.audit.javascript.files import Files
@@ -47,6 +48,44 @@ def runs(code: Code, application: Application, file: str) -> bool:
     return file not in known or file in reached
 
 
+def reaching(code: Code, application: Application, file: str) -> list[Function]:
+    """Return those functions that have a file and may come to run it, in their order."""
+    found = []
+    for function in application.functions:
+        if file not in function.files:
+            continue
+        if shows_entries(function) or not function.entry:
+            found.append(function)
+            continue
+        key = f"{function.entry}#{_folder(function)}"
+        if file in code.once("files reached", key, partial(_from_entry, code, function)):
+            found.append(function)
+    return found
+
+
+def _from_entry(code: Code, function: Function) -> set[str]:
+    """Return the files that one function's handler may load."""
+    if function.entry.endswith(".py"):
+        return _walked({function.entry}, function, _modules(code, function))
+    if function.entry.endswith(_SCRIPTS):
+        return _walked({function.entry}, function, _scripts(code, function))
+    return set(function.files)
+
+
+def _modules(code: Code, function: Function) -> _Python:
+    """Return the modules of a function's folder, the same for all functions that share it."""
+    return code.once("modules", _folder(function), partial(_Python, code, function))
+
+
+def _scripts(code: Code, function: Function) -> _Script:
+    return code.once("scripts", _folder(function), partial(_Script, code, function))
+
+
+def _folder(function: Function) -> str:
+    """Return what the functions of the same files have in common."""
+    return f"{function.code}#{hash(function.files)}"
+
+
 def _reached(code: Code, application: Application) -> tuple[frozenset[str], frozenset[str]]:
     """Return the files of which it is known whether they run, and those that do."""
     known, reached = set[str](), set[str]()
@@ -60,9 +99,9 @@ def _reached(code: Code, application: Application) -> tuple[frozenset[str], froz
         if "" in entries:
             reached.update(_without_programs(code, function))
         elif all(each.endswith(".py") for each in entries):
-            reached |= _walked(entries, function, _Python(code, function))
+            reached |= _walked(entries, function, _modules(code, function))
         elif all(each.endswith(_SCRIPTS) for each in entries):
-            reached |= _walked(entries, function, _Script(code, function))
+            reached |= _walked(entries, function, _scripts(code, function))
         else:
             reached.update(function.files)
     return frozenset(known), frozenset(reached)
@@ -73,7 +112,7 @@ def _without_programs(code: Code, function: Function) -> set[str]:
     programs = {file for file in function.files if _is_program(code, file)}
     if not programs:
         return set(function.files)
-    modules = _Python(code, function)
+    modules = _modules(code, function)
     kept = set(function.files) - programs
     for file in sorted(kept):
         if file.endswith(".py"):
@@ -135,11 +174,12 @@ class _Script:
         self._parsed = ParsedFiles(code, self._root, function.files)
         self._files = Files(self._parsed)
         self._by_end: dict[str, list[str]] = defaultdict(list)
+        self.used = cache(self._used)
+        """Returns the files that a file may load; None if any."""
         for path in self._parsed:
             self._by_end[_end(path)].append(path)
 
-    def used(self, file: str) -> set[str] | None:
-        """Return the files that a file may load; None if any."""
+    def _used(self, file: str) -> set[str] | None:
         text = self._code.text(file)
         if text is None or _LOADS_ANY.search(text) is not None:
             return None
@@ -168,14 +208,15 @@ class _Python:
         self._code = code
         self._by_end: dict[str, list[tuple[str, ...]]] = defaultdict(list)
         self._files: dict[tuple[str, ...], str] = {}
+        self.used = cache(self._used)
+        """Returns the files that a file may load; None if any."""
         for file in function.files:
             if file.endswith(".py"):
                 parts = tuple(file.removesuffix(".py").removesuffix("/__init__").split("/"))
                 self._files[parts] = file
                 self._by_end[parts[-1]].append(parts)
 
-    def used(self, file: str) -> set[str] | None:
-        """Return the files that a file may load; None if any."""
+    def _used(self, file: str) -> set[str] | None:
         text, parsed = self._code.text(file), self._code.python(file)
         if text is None or parsed is None or any(each in text for each in _DYNAMIC):
             return None

@@ -39,12 +39,13 @@ _SHAPES = {
 }
 
 
-_WIDTH = {
+WIDTH = {
     Reach.INTERNAL: 0,
     Reach.AUTHENTICATED: 1,
     Reach.UNKNOWN: 2,
     Reach.PUBLIC: 3,
 }
+"""By how many callers a function is reached: more is wider."""
 
 
 _NAMING = (Platform.AWS, Platform.CASEMATE)
@@ -224,7 +225,7 @@ def script_parts(application: Application, code: Code) -> Mapping[str, ScriptPar
         if shows_entries(function):
             if name in parts:
                 part = parts[name]
-                if part.any is not None and _WIDTH[function.reach] > _WIDTH[part.any.reach]:
+                if part.any is not None and WIDTH[function.reach] > WIDTH[part.any.reach]:
                     part.any = function
                 continue
             part = ScriptPart(ParsedFiles(code, "", function.files))

@@ -15,6 +15,7 @@ from casemate.audit.rule import Check, Hit, Risk, Subject
 from casemate.audit.rules.code_entries import CodeEntries
 from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import javascript
+from casemate.audit.rules.owners import owner_of_file
 from casemate.audit.rules.scripts import scripts_of
 
 _SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx")
@@ -35,7 +36,8 @@ def _look(pattern: re.Pattern[str], text: str, near: str = "") -> Check:
                 match = pattern.search(line)
                 if match is not None:
                     place = Place(file, number, match.start() + 1)
-                    yield hit(function, text, place, f"{file} {line.strip()[:120]}")
+                    owner = owner_of_file(subject, file, function)
+                    yield hit(owner, text, place, f"{file} {line.strip()[:120]}")
 
     return check
 
@@ -66,7 +68,8 @@ def seen_at(name: str) -> Check:
                 at = text.split("\n", seen.line)[seen.line - 1 : seen.line]
                 place = Place(start.file, seen.line + start.line - 1, seen.column)
                 line = at[0].strip()[:120] if at else ""
-                yield hit(function, seen.text, place, f"{start.file} {line}")
+                owner = owner_of_file(subject, start.file, function)
+                yield hit(owner, seen.text, place, f"{start.file} {line}")
 
     return check
 

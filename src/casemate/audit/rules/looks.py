@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.rule import Check, Hit, Subject
 from casemate.audit.rules.common import hit
+from casemate.audit.rules.owners import owner_of
 
 Look = Callable[[PythonFile], Iterator[tuple[ast.AST, str]]]
 EVENTS = frozenset(("event", "evt", "lambda_event"))
@@ -29,7 +30,8 @@ def look_at(look: Look) -> Check:
                     line = getattr(node, "lineno", 0)
                     if line not in seen:
                         seen.add(line)
-                        yield hit(function, text, file.place(node), _subject(file, node))
+                        owner = owner_of(subject, file, node, function)
+                        yield hit(owner, text, file.place(node), _subject(file, node))
             except RecursionError:  # of this file: the others are looked at
                 what = "an expression is nested too deeply: not checked for every rule"
                 subject.workspace.note(file.file, what)

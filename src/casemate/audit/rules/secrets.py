@@ -15,6 +15,7 @@ from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules import given_secrets
 from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import function, python, resource
+from casemate.audit.rules.owners import owner_of
 from casemate.audit.rules.secret_search import (
     FIREBASE,
     KEY_ID,
@@ -209,34 +210,32 @@ _SHORTEST_KEY = 8
 
 
 def _signing(subject: Subject) -> Iterator[Hit]:
-    for file, f in python_files(subject.code, subject.application):
-        for node, name in file.calls():
-            given = _text_in(file, node.args[0]) if node.args and _KEYED.fullmatch(name) else None
-            if given is not None and len(given) >= _SHORTEST_KEY:
-                what = "data is encrypted or signed with a key that is in the code"
-                yield hit(f, what, file.place(node), file.file)
-            key = _key_of(node) if name in _SIGNING else None
-            if key is not None and _signs(_text_in(file, key)):
-                what = "tokens are signed with a key that is in the code"
-                yield hit(f, what, file.place(node), file.file)
-            for keyword in node.keywords:
-                if (
-                    keyword.arg
-                    in ("aws_secret_access_key", "secret_access_key", "password", "passwd")
-                    and "." in name
-                ):
-                    value = getattr(keyword.value, "value", None)
-                    if (
-                        isinstance(value, str)
-                        and len(value) >= 6
-                        and not re.search(r"example|test|dummy|localstack|foobar|^<", value, re.I)
-                    ):
-                        yield hit(
-                            f,
-                            f"{keyword.arg} of {name[:60]} is in the code",
-                            file.place(node),
-                            f"{file.file} {keyword.arg}",
-                        )
+    for file, most in python_files(subject.code, subject.application):
+        for node, what, about in _signing_in(file):
+            owner = owner_of(subject, file, node, most)
+            yield hit(owner, what, file.place(node), f"{file.file}{about}")
+
+
+def _signing_in(file: PythonFile) -> Iterator[tuple[ast.Call, str, str]]:
+    """Yield the calls of a file that are given a key, what is wrong, and what it is about."""
+    for node, name in file.calls():
+        given = _text_in(file, node.args[0]) if node.args and _KEYED.fullmatch(name) else None
+        if given is not None and len(given) >= _SHORTEST_KEY:
+            yield node, "data is encrypted or signed with a key that is in the code", ""
+        key = _key_of(node) if name in _SIGNING else None
+        if key is not None and _signs(_text_in(file, key)):
+            yield node, "tokens are signed with a key that is in the code", ""
+        for keyword in node.keywords if "." in name else ():
+            if keyword.arg in _KEYWORDS and _is_secret(getattr(keyword.value, "value", None)):
+                yield node, f"{keyword.arg} of {name[:60]} is in the code", f" {keyword.arg}"
+
+
+_KEYWORDS = ("aws_secret_access_key", "secret_access_key", "password", "passwd")
+_NO_SECRET = re.compile(r"example|test|dummy|localstack|foobar|^<", re.IGNORECASE)
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, str) and len(value) >= 6 and _NO_SECRET.search(value) is None
 
 
 _rule = entries(Risk.PERMISSIONS, "SAS-03", cwe=798, attack="T1552.001")
