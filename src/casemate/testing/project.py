@@ -46,6 +46,7 @@ class TestProject:
         self.topics = {one.name: MemoryMessages(one.name) for one in resources.topics}
         self.lines: list[tuple[str, str]] = []
         """What `context.log` wrote: level and text."""
+        self._made: dict[str, Event] = {}
         self._fakes = Fakes(
             buckets=self.buckets, tables=self.tables, queues=self.queues, topics=self.topics
         )
@@ -63,14 +64,23 @@ class TestProject:
         self._fakes.functions[function] = handler
 
     def context(self, function: str, event: Event | None = None) -> Context:
-        """Return the context of an invocation: what the function is granted, and no more."""
+        """Return the context of an invocation: what the function is granted, and no more.
+
+        `context.event` is `event`; without one it is what `event`, `request`, `given_up` or
+        `direct_call` made last for this function. Where nothing was made, its `data` raises
+        LookupError.
+        """
         spec = self._spec(function)
+        if event is None:
+            event = self._made.get(function)  # an empty one is false
+        if event is None:
+            event = self._no_event(function)
         identity = f"inv_{secrets.token_hex(12)}"
         channel = FakeChannel(
             self._fakes, CompiledGrants(spec.grants), self._project.name, function
         )
         return Context(
-            event=event if event is not None else Event({}, self._origin(function), lambda: None),
+            event=event,
             request_id=identity,
             deadline=time.time() + spec.limits.timeout,
             project=self._project.name,
@@ -102,6 +112,27 @@ class TestProject:
         told = ResultTrigger(name="", function=function, on=("failure",))
         return self._sample(spec, self._spec(named[0]), told, msgspec.UNSET)
 
+    def direct_call(self, function: str, payload: Any) -> Any:
+        """Return what a handler is handed for `casemate invoke FUNCTION` with a payload."""
+        self._spec(function)
+        return self._handed(function, runner_event.PLAIN, payload)
+
+    def _handed(self, function: str, shape: str, value: Any) -> Any:
+        """Return what a handler is handed, and keep its event for the next context."""
+        handed, self._made[function] = runner_event.read(shape, value, self._origin(function))
+        return handed
+
+    def _no_event(self, function: str) -> Event:
+        """Return the event of a context for which none was made."""
+
+        def refuse() -> Any:
+            raise LookupError(
+                f'No event was made for this context: give it one, project.context("{function}", '
+                f'event), or make one first, such as project.request("{function}", ...).'
+            )
+
+        return Event({}, self._origin(function), refuse)
+
     def _sample(self, of: FunctionSpec, to: FunctionSpec, trigger: AnyTrigger, data: object) -> Any:
         """Return a sample event of a trigger in the form in which a function is handed it."""
         sample = sample_event(
@@ -109,7 +140,7 @@ class TestProject:
         )
         batch = getattr(trigger, "batch", 1) > 1
         shape, body = rendered((sample,), to.event_format, sample.id, batch=batch)
-        return runner_event.read(shape, msgspec.json.decode(body), self._origin(to.name))[0]
+        return self._handed(to.name, shape, msgspec.json.decode(body))
 
     def request(
         self,
@@ -149,7 +180,7 @@ class TestProject:
             "type": "casemate.http.request",
             "time": time.time(),
         }
-        return cast(Event, runner_event.read("http", keys, self._origin(function))[0])
+        return cast(Event, self._handed(function, runner_event.HTTP, keys))
 
     def _match(self, spec: FunctionSpec, method: str, path: str) -> Match:
         """Return which of a function's routes takes a request. Raises NotFoundError."""

@@ -209,3 +209,42 @@ def test_what_a_function_named_by_on_failure_gets(project: TestProject) -> None:
     assert set(event.detail) == detail and event.detail["function"] == "f"
     with pytest.raises(NoSuchError, match="names no function"):
         project.given_up("other")
+
+
+def test_a_context_has_the_event_that_was_made_for_it(project: TestProject) -> None:
+    event = project.request("f", "POST", "/carts/7", body={"url": "x"})
+    context = project.context("f")
+    assert context.event is event
+    assert context.event.data == {"url": "x"}
+    later = project.event("f", "objects", {"key": "a/b"})
+    assert project.context("f").event is later
+    assert context.event is event
+    assert project.context("f", event).event is event
+    # What another function is handed is none of its own.
+    told = project.given_up("f")
+    assert project.context("f").event is later
+    assert project.context("other").event is told
+
+
+def test_a_context_has_the_event_behind_other_shapes(project: TestProject) -> None:
+    handed = project.event("aws", "news", {"a": 1})
+    assert set(handed) == {"Records"}
+    assert project.context("aws").event.data == {"a": 1}
+    assert project.direct_call("f", 7) == 7
+    assert project.context("f").event.data == 7
+    handed = project.direct_call("f", {"a": 1})
+    assert handed == {"a": 1}
+    assert handed.data == {"a": 1}
+    assert project.context("f").event is handed
+    assert project.direct_call("f", {}) == {}
+    assert project.context("f").event.data == {}
+    with pytest.raises(NoSuchError, match="no function g"):
+        project.direct_call("g", 1)
+
+
+def test_a_context_without_an_event_says_so(project: TestProject) -> None:
+    event = project.context("f").event
+    assert event == {}
+    assert event.type == "casemate.invocation"
+    with pytest.raises(LookupError, match="No event was made for this context: give it one"):
+        _ = event.data
