@@ -78,6 +78,28 @@ class DocumentedCommand(TyperCommand):
         """Return the parameters, that of the help too."""
         return take_plain_values(super().get_params(ctx))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the words; the error for an option that is none tells what takes it by its place."""
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            name = getattr(error, "option_name", "").removeprefix("--")
+            if error.message.startswith("No such option: --") and (told := self._placed(ctx, name)):
+                error.possibilities = None  # type: ignore[attr-defined]
+                error.message = f"No such option: --{name}. Did you mean {told}?"
+            raise
+
+    def _placed(self, ctx: Any, name: str) -> str:
+        """Return the usage of the command if one of its arguments is what an option would be."""
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
+        for each in arguments:
+            metavar = _metavar(each).strip("[]")
+            if name in (each.name, metavar.lower()):
+                return f"'{ctx.command_path} {metavar}'"
+            if name == "project" and metavar == "FUNCTION":
+                return f"'{ctx.command_path} PROJECT/FUNCTION'"
+        return ""
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         formatter.write(render(self, ctx))

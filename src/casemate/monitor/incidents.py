@@ -330,10 +330,17 @@ class Incidents:
 
     def is_acknowledged(self, finding: str) -> bool:
         """Tell whether somebody works on the incident that a finding is of, or has closed it."""
-        for known in reversed(self._known.values()):
-            if finding in known.ids:
-                return bool(known.owner) or known.state.closed
-        return False
+        known = self._with(finding)
+        return known is not None and (bool(known.owner) or known.state.closed)
+
+    def is_closed(self, finding: str) -> bool:
+        """Tell whether somebody has closed the incident that a finding is of."""
+        known = self._with(finding)
+        return known is not None and known.state.closed
+
+    def _with(self, finding: str) -> Known | None:
+        """Return the newest incident that a finding is of."""
+        return next((one for one in reversed(self._known.values()) if finding in one.ids), None)
 
     def listed(self, wanted: ListIncidents) -> IncidentPage:
         """Return those that are asked for, the one with the newest finding first."""

@@ -347,6 +347,9 @@ class Noticing:
     async def _send(self) -> None:
         """Send by all channels, once it is known what was sent before."""
         await self.following.caught_up.wait()
+        # Read again from long ago, as after a backup was put back: somebody has judged that.
+        for outlet in self.alerting.outlets.values():
+            outlet.settle_closed(self.incidents.is_closed)
         async with asyncio.TaskGroup() as group:
             for outlet in self.alerting.outlets.values():
                 group.create_task(outlet.run())

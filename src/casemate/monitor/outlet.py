@@ -196,6 +196,10 @@ class Outlet:
         for id in ids:
             self._waiting.pop(id, None)
 
+    def settle_closed(self, is_closed: Callable[[str], bool]) -> None:
+        """Drop what somebody has looked at and closed before this channel could tell it."""
+        self.settle([id for id in self._waiting if is_closed(id)])
+
     def settle_alike(self, found: Found) -> None:
         """Drop what another node has told: a finding, and those of the same rule and entity."""
         key = found.rule, found.entity

@@ -353,6 +353,23 @@ def test_lines_tell_place_text_and_change() -> None:
     assert "2 accepted by a comment or the baseline." in lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("fix", "line"),
+    [
+        ("casemate show shop/f", "  Look: casemate show shop/f"),
+        ("casemate audit node --rule NODE-009", "  Look: casemate audit node --rule NODE-009"),
+        ("casemate backup FILE", "  Change: casemate backup FILE"),
+        ("casemate users rm show", "  Change: casemate users rm show"),
+        ("Do not show it.", "  Change: Do not show it."),
+        ("", "  Change: "),
+    ],
+)
+def test_a_command_that_only_shows_something_is_no_change(fix: str, line: str) -> None:
+    found = msgspec.structs.replace(EVERYTHING.findings[0], fix=fix)
+    report = msgspec.structs.replace(EVERYTHING, findings=(found,))
+    assert line in [each.text for each in outputs.lines_of(report)]
+
+
 def test_who_has_accepted_nothing_is_told_how() -> None:
     told = [line.text for line in outputs.lines_of(report(finding("CM-002")))]
     assert "casemate: allow RULE until=" in told[-1]

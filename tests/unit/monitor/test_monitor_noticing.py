@@ -111,6 +111,43 @@ async def test_what_goes_on_after_its_incident_was_closed_opens_another_and_is_t
 
 
 @running
+async def test_what_was_closed_is_not_told_by_a_monitor_that_has_lost_its_memory(
+    tmp_path: Path,
+) -> None:
+    """As after a backup was put back: no channel had told it, and somebody has judged it."""
+    journal, sink = Journal(tmp_path / "journal"), Sink()
+    watch = await Watch(tmp_path / "monitor", {}).start(journal)
+    await spray(journal)
+    await spray(journal, 1, at=NOW + 50)
+    listed = watch.noticing.incidents.listed
+    await until(lambda: len(told(watch)) == 2 and len(listed(ListIncidents()).incidents) == 2)
+    await until(lambda: watch.noticing.following.position.next == journal.writer.size)
+    closed = listed(ListIncidents()).incidents[-1]
+    [known] = [each.id for each in watch.findings.newest_first() if each.at < NOW + 50]
+    await journal.keep(
+        IncidentUpdated(
+            at=NOW + 100,
+            by="user:ada",
+            incident=closed.id,
+            change="state",
+            value="false-alarm",
+            text="our scanner",
+            seen_at=closed.last_at,
+        )
+    )
+    get = watch.noticing.incidents.get
+    await until(lambda: (found := get(closed.id)) is not None and found.state.closed)
+    await watch.stop()
+    watch = await Watch(tmp_path / "other", {"pager": sink}).start(journal)
+    await until(lambda: sink.ids)
+    await until(lambda: not watch.noticing.alerting.outlets["pager"].state.waiting)
+    assert known not in sink.ids
+    assert set(sink.ids) == set(told(watch)) - {known}
+    await watch.stop()
+    journal.close()
+
+
+@running
 async def test_what_is_not_known_of_a_closed_incident_could_be_any(tmp_path: Path) -> None:
     journal, sink = Journal(tmp_path / "journal"), Sink()
     watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)

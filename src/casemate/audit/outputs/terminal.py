@@ -11,6 +11,16 @@ from casemate.audit.finding import Report, Severity
 _SHOWN_NOTES = 20
 
 
+CHANGE, LOOK = "  Change: ", "  Look: "
+_READING = frozenset(
+    (
+        *("audit", "check", "head", "live", "ls", "review", "search", "show", "status"),
+        *("usage", "verify"),
+    )
+)
+"""Words of commands that only show something: with these a person begins to mend it."""
+
+
 class Line(NamedTuple):
     """A line, and how grave what it tells is; None for what is none of a finding."""
 
@@ -36,7 +46,7 @@ def lines_of(
             yield Line(f"    {step.place}: {step.text}")
         for also in each.also:
             yield Line(f"  also {also.place}: {also.text}")
-        yield Line(f"  Change: {each.fix}")
+        yield Line(f"{_label(each.fix)}{each.fix}")
         yield Line("")
     if paths and report.paths:
         yield Line("Attack paths, the worst first:")
@@ -69,6 +79,13 @@ def lines_of(
         f"{applications} application(s), {report.rules} rules, {report.seconds:.1f} s."
     )
     yield from _acceptance(report, told=bool(shown))
+
+
+def _label(fix: str) -> str:
+    """Return what stands before a fix: a command that changes nothing is there to look."""
+    words = fix.split()[:3]
+    looks = words[:1] == ["casemate"] and not _READING.isdisjoint(words)
+    return LOOK if looks else CHANGE
 
 
 def _acceptance(report: Report, *, told: bool) -> Iterator[Line]:

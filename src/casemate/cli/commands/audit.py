@@ -338,7 +338,7 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
 
 def _print_lines(report: Report, least: object, shown: Mapping[str, bool]) -> None:
     from casemate.audit import Severity
-    from casemate.audit.outputs import lines_of
+    from casemate.audit.outputs import CHANGE, LOOK, lines_of
 
     styles = {
         Severity.CRITICAL: RED,
@@ -356,7 +356,7 @@ def _print_lines(report: Report, least: object, shown: Mapping[str, bool]) -> No
     ):
         style = styles[line.severity] if line.severity is not None else None
         # Policies and commands are there to be copied.
-        if line.text.startswith(("    ", "  Change: casemate ")):
+        if line.text.startswith(("    ", f"{CHANGE}casemate ", f"{LOOK}casemate ")):
             print_line(line.text, style)
         else:
             print_prose(line.text, style)

@@ -103,8 +103,6 @@ def print_bill(
             raise UsageError("--json and --format name two forms.", next_step="Leave out one.")
         form = Format.JSON
     lists = [price_list(each) for each in (prices, compare) if each is not None]
-    if project is None and (here := project_of_folder()) is not None:
-        note(f"Of all projects; --project {here}: of the one whose folder this is.")
     now = time.time()
     first, following = month_of(_month(month, now))
     with connect() as client:
@@ -112,6 +110,8 @@ def print_bill(
             lists.insert(0, node_prices(client))
         rows = _usage(client, project, by, first, following)
         node = client.url
+    if project is None and (here := project_of_folder()) is not None:
+        note(f"Of all projects; --project {here}: of the one whose folder this is.")
     found = [bill(each, rows) for each in lists]
     if form is Format.FOCUS:
         _write(FOCUS_COLUMNS, focus_rows(found[0], node))

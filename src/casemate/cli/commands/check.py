@@ -111,10 +111,8 @@ def _backup(file: Path, data: Path | None, master_key: str | None, *, json: bool
     if json:
         print_json({"file": str(file), "bytes": read, "sha256": digest, "manifest": manifest})
         return
-    print_line(
-        f"all is as it was signed: {signed_as(manifest)}, made {moment(manifest.created_at)}, "
-        f"{len(manifest.files)} files, {read} bytes"
-    )
+    print_line(f"all is as it was signed: {signed_as(manifest)}")
+    print_line(f"made    {moment(manifest.created_at)}: {len(manifest.files)} files, {read} bytes")
     print_line(f"sha256  {digest}")
 
 

@@ -120,6 +120,12 @@ def _note_what_is_back(data: Path, made_at: str, own_key: str, key: str) -> None
         "know what was used. Before callers reach it: casemate queues ls, casemate budget ls.",
         YELLOW,
     )
+    note(
+        "Advisories and recordings are not in a backup: deploys of functions with packages are "
+        "refused until there are advisories again. Once it serves: casemate advisories import "
+        "--node.",
+        YELLOW,
+    )
 
 
 def signed_as(manifest: Manifest) -> str:
