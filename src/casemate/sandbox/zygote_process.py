@@ -101,7 +101,8 @@ class ZygoteProcess:
         self._cpu: dict[int, int] = {}
         """What slots had used of the CPU when the instance in them was forked."""
         self._before_fork = (0, 0)
-        """What the slot, and the zygote itself, had used when the fork under way was asked for."""
+        """What the slot that it sits in, and the zygote itself, had used when nothing but the zygote
+        was to use any of it before the next fork: as it came there, or had imported."""
         self._imported_bytes = 0
         """What the import took, which is charged to the first slot."""
         self._is_ahead = False
@@ -154,6 +155,7 @@ class ZygoteProcess:
         if self.cgroups is not None:
             self.cgroups.enter(self.slot_name(slot), self.pid)
         self.home = slot
+        self._note_before(slot)
 
     def release(self, slot: int) -> None:
         """Give a slot back once nothing lives in it."""
@@ -357,6 +359,7 @@ class ZygoteProcess:
         by all instances; the limit is for what an instance takes beyond it.
         """
         self.ready = True
+        self._note_before(self.home)  # what processes of the import have used is no instance's
         if self.cgroups is not None:
             used = self._imported_bytes = self.cgroups.memory_used(self.slot_name(0))
             limits = SlotLimits(
@@ -373,7 +376,6 @@ class ZygoteProcess:
         fork.descriptors.append(tmpfs)
         if hold is not None:
             fork.descriptors.append(hold)
-        self._note_before(self.home)
         self._send({"i": fork.number}, fork.descriptors)
         self._is_ahead = False
         if self.home is None:

@@ -336,14 +336,14 @@ def test_a_fork_is_timed(pair: Pair) -> None:
         os.close(descriptor)
 
 
-def test_a_fork_of_which_nothing_can_be_noted_keeps_nothing_open(
+def test_a_fork_that_cannot_be_sent_keeps_nothing_open(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_home: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(24, "Too many open files")
 
     zygote = settled(pair)
-    monkeypatch.setattr(zygote, "_note_before", refuse)
+    monkeypatch.setattr(zygote, "_send", refuse)
     before = descriptors_held()
     fork = Fork(1, pipe())
     with pytest.raises(OSError, match="Too many open files"):
