@@ -576,6 +576,26 @@ def test_an_instance_is_charged_what_its_zygote_did_not_use_itself(
     assert zygote.note_fork(zygote.instances[2]) == 8000
 
 
+def test_an_instance_is_not_charged_what_processes_of_the_import_have_used(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, file = [1000], tmp_path / "cpu.stat"
+    monkeypatch.setattr(module, "process_clock", lambda _pid: clock[0])
+    pair.groups.cpu = str(file)
+    file.write_text("usage_usec 5000\n")
+    zygote = settled(pair)
+    # The import takes 400 itself, and 9,000 in processes that it has waited for.
+    clock[0] += 400
+    file.write_text("usage_usec 14400\n")
+    zygote.imported()
+    clock[0] += 100
+    file.write_text("usage_usec 14550\n")
+    forked(pair, 1)
+    assert zygote.cpu_since_fork(0) == 14550
+    assert zygote.note_fork(0) == 14500
+    assert zygote.cpu_since_fork(0) == 50
+
+
 def test_where_nothing_is_counted_nothing_is_known(pair: Pair) -> None:
     zygote = settled(pair)
     forked(pair, 1)
