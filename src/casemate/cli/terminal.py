@@ -78,6 +78,15 @@ def print_prose(text: str, style: Style | None = None) -> None:
     print("\n".join(paint(line, style, sys.stdout) for line in lines), flush=True)
 
 
+def print_command(text: str, style: Style | None = None) -> None:
+    """Print a line with a command; on a terminal it goes on as a shell takes it: it is copied."""
+    safe = one_line(text)
+    lines: Sequence[str] = [safe]
+    if sys.stdout.isatty():
+        lines = _as_a_shell_takes_them(safe, shutil.get_terminal_size().columns)
+    print("\n".join(paint(line, style, sys.stdout) for line in lines), flush=True)
+
+
 def print_written(text: str, style: Style | None = None) -> None:
     """Print a line that a function wrote; on a terminal no word of it is broken at the edge.
 
@@ -201,9 +210,15 @@ def between_words(line: str, width: int) -> Sequence[str]:
 
 def _continued(text: str, width: int) -> Sequence[str]:
     """Break a command that is wider than `width` at spaces, each line but the last with a `\\`."""
-    command = text.lstrip()
-    if len(text) <= width or not command.startswith("`") or "'" in text or '"' in text:
+    if not text.lstrip().startswith("`"):
         return [text]
+    return _as_a_shell_takes_them(text, width)
+
+
+def _as_a_shell_takes_them(text: str, width: int) -> Sequence[str]:
+    if len(text) <= width or "'" in text or '"' in text:
+        return [text]
+    command = text.lstrip()
     first, *rest = command.split(" ")
     lines = [text[: len(text) - len(command)] + first]
     for word in rest:

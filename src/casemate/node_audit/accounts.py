@@ -134,7 +134,8 @@ def _stray_keys(state: NodeState) -> Iterator[Seen]:
         if key.principal_gone:
             yield Seen(
                 subject=f"key:{key.id}",
-                seen=f"The builder's key {key.id[:16]} still counts, but {key.principal} is gone.",
+                seen=f"The builder's key {key.id[:16]} still counts, but {key.principal} is gone. "
+                "Who builds on the same machine signs with it, too, and needs another one then.",
                 command=f"casemate keys revoke {key.id} --reason TEXT",
             )
 

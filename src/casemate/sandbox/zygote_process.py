@@ -101,8 +101,8 @@ class ZygoteProcess:
         self._cpu: dict[int, int] = {}
         """What slots had used of the CPU when the instance in them was forked."""
         self._before_fork = (0, 0)
-        """What the slot that it sits in, and the zygote itself, had used when nothing but the zygote
-        was to use any of it before the next fork: as it came there, or had imported."""
+        """What the slot that it sits in, and the zygote itself, had used as it came there, or had
+        imported: until the next fork nothing but the zygote uses any more."""
         self._imported_bytes = 0
         """What the import took, which is charged to the first slot."""
         self._is_ahead = False

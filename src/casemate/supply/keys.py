@@ -101,7 +101,9 @@ class BuilderKeys:
         if any(key.revoked_at is not None for key in self.of_id(key_id)):
             raise ConflictError(
                 f"The key {key_id[:12]} was revoked.",
-                next_step="Make another: remove the file of the old one, and deploy again.",
+                next_step="Make another: where you build, remove the file of the old one "
+                "(`~/.config/casemate/builder.key`, or what CASEMATE_BUILDER_KEY names), and "
+                "deploy again.",
             )
 
     # -- changes -------------------------------------------------------------------------------

@@ -48,7 +48,8 @@ class Fakes(msgspec.Struct, kw_only=True):
     tables: Mapping[str, MemoryTable]
     queues: Mapping[str, MemoryMessages]
     topics: Mapping[str, MemoryMessages]
-    secrets: dict[str, bytes] = {}
+    secrets: dict[str, list[bytes]] = {}
+    """Values, the newest last: the first is version 1."""
     functions: dict[str, Handler] = {}
 
 
@@ -215,11 +216,14 @@ def _publish(fakes: Fakes, r: PublishMessage) -> Reply:
 
 
 def _secret(fakes: Fakes, r: ReadSecret) -> Reply:
-    value = _of(fakes.secrets, "secret", r.name)
+    values = _of(fakes.secrets, "secret", r.name)
+    version = len(values) if r.version is None else r.version
+    if not 1 <= version <= len(values):
+        raise NotFoundError(f"The secret {r.name} has no version {version} in the project.")
     reading, writing = os.pipe2(os.O_CLOEXEC)  # 64 KiB, the most that a secret has, fit into it
     with os.fdopen(writing, "wb") as pipe:
-        pipe.write(value)
-    return {"version": r.version or 1}, b"", reading
+        pipe.write(values[version - 1])
+    return {"version": version}, b"", reading
 
 
 def _invoke(fakes: Fakes, r: InvokeFunction) -> Reply:

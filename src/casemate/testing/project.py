@@ -56,8 +56,9 @@ class TestProject:
         return dict(self._spec(function).environment)
 
     def set_secret(self, name: str, value: str | bytes) -> None:
-        """Set a secret's value."""
-        self._fakes.secrets[name] = value.encode() if isinstance(value, str) else value
+        """Set a secret's value: the first is version 1, the next one version 2."""
+        kept = value.encode() if isinstance(value, str) else value
+        self._fakes.secrets.setdefault(name, []).append(kept)
 
     def answer(self, function: str, handler: Handler) -> None:
         """Have `context.invoke(function, event)` return what `handler(event)` does."""

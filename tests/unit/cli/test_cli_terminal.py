@@ -21,6 +21,7 @@ from casemate.cli.terminal import (
     between_words,
     folded,
     note,
+    print_command,
     print_document,
     print_labelled,
     print_prose,
@@ -189,6 +190,25 @@ def test_what_was_going_on_is_shown_again_after_a_step(monkeypatch: pytest.Monke
         before = len(narrow.getvalue())
         time.sleep(0.2)
     assert "The whole" in narrow.getvalue()[before:] and "A step" not in narrow.getvalue()[before:]
+
+
+def test_a_command_goes_on_as_a_shell_takes_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    key = "7e03" * 16
+    print_command(f"  Change: casemate keys revoke {key} --reason TEXT")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "  Change: casemate keys revoke \\",
+        f"      {key} \\",
+        "      --reason TEXT",
+    ]
+    copied = "\n".join(lines).removeprefix("  Change: ").replace("\\\n", "")
+    assert shlex.split(copied) == ["casemate", "keys", "revoke", key, "--reason", "TEXT"]
+    print_command("  Look: casemate show f 'a b' " + "x" * 60)
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_prose_ends_between_words_with_its_indent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,3 +248,16 @@ def test_a_context_without_an_event_says_so(project: TestProject) -> None:
     assert event.type == "casemate.invocation"
     with pytest.raises(LookupError, match="No event was made for this context: give it one"):
         _ = event.data
+
+
+def test_a_secret_has_versions(project: TestProject) -> None:
+    context = project.context("f")
+    with pytest.raises(NotFoundError):
+        context.secret("key")
+    project.set_secret("key", "the old one")
+    project.set_secret("key", b"the new one")
+    assert context.secret("key") == context.secret("key", version=2) == "the new one"
+    assert context.secret("key", version=1) == "the old one"
+    for version in (3, 99):
+        with pytest.raises(NotFoundError, match=f"no version {version}"):
+            context.secret("key", version=version)

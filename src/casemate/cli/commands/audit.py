@@ -17,6 +17,7 @@ from casemate.cli.terminal import (
     RED,
     YELLOW,
     note,
+    print_command,
     print_json,
     print_json_text,
     print_line,
@@ -356,8 +357,10 @@ def _print_lines(report: Report, least: object, shown: Mapping[str, bool]) -> No
     ):
         style = styles[line.severity] if line.severity is not None else None
         # Policies and commands are there to be copied.
-        if line.text.startswith(("    ", f"{CHANGE}casemate ", f"{LOOK}casemate ")):
+        if line.text.startswith("    "):
             print_line(line.text, style)
+        elif line.text.startswith((f"{CHANGE}casemate ", f"{LOOK}casemate ")):
+            print_command(line.text, style)
         else:
             print_prose(line.text, style)
 

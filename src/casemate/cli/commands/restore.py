@@ -117,13 +117,14 @@ def _note_what_is_back(data: Path, made_at: str, own_key: str, key: str) -> None
     note(
         "What was done since may be done again: events that waited then are handled once more, web "
         "hooks, Idempotency-Keys and one-time codes of since are taken for new, and budgets do not "
-        "know what was used. Before callers reach it: casemate queues ls, casemate budget ls.",
+        "know what was used. Before callers reach it: casemate queues ls PROJECT, "
+        "casemate budget ls.",
         YELLOW,
     )
     note(
         "Advisories and recordings are not in a backup: deploys of functions with packages are "
         "refused until there are advisories again. Once it serves: casemate advisories import "
-        "--node.",
+        "SOURCE --node.",
         YELLOW,
     )
 

@@ -6,7 +6,7 @@ import sys
 
 from casemate.cli.operation_command import answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import YELLOW, note, print_line, print_table
+from casemate.cli.terminal import YELLOW, note, print_line, print_prose, print_table
 from casemate.cli.text import moment
 from casemate.operations.tokens import (
     AddToken,
@@ -86,11 +86,15 @@ def revoke(revoked: RevokedToken) -> None:
     Enrolment codes of people who were added or reset with it stop working; people who have already
     enrolled are named.
     """
-    print_line(f"The token {revoked.name} ({revoked.id}) is revoked.")
+    print_prose(f"The token {revoked.name} ({revoked.id}) is revoked.")
     for token in revoked.line:
-        print_line(f"So is {token.name} ({token.id}), which {token.created_by} had made.")
+        print_prose(f"So is {token.name} ({token.id}), which {token.created_by} had made.")
     for name in revoked.codes:
-        print_line(f"The code that {name} was to enrol with has ended: casemate users reset {name}")
+        print_prose(
+            f"The code that {name} was to enrol with has ended: casemate users reset {name}"
+        )
     for name in revoked.people:
-        print_line(f"{name} was added or reset with it and can log in; if that was not meant: "
-                   f"casemate users disable {name}")  # fmt: skip
+        print_prose(
+            f"{name} was added or reset with it and can log in; if that was not meant: "
+            f"`casemate users disable {name}`"
+        )
