@@ -372,6 +372,11 @@ def test_invocations(cli, node) -> None:
     assert "cold" in result.out
     assert len(json.loads(cli("invocations", "--json").out)["invocations"]) == 2
     assert json.loads(cli("invocations", "--id", "inv_1", "--json").out)["invocations"]
+    # One that took long is kept after one that began later: the list goes by when they began.
+    late = msgspec.structs.replace(record, id="inv_late", started_at=100.0)
+    node.control.invocation_records = [record, late]
+    rows = cli("invocations", "shop/cart").out.splitlines()
+    assert "inv_late" in rows[1] and "inv_1" in rows[2]
 
 
 def test_invocations_that_run_come_first(cli, node) -> None:

@@ -90,11 +90,13 @@ _ALWAYS_BESIDE = frozenset({"started", "function", "outcome", "run"})
 def _print(found: Invocations) -> None:
     several = any(record.node for record in found.invocations)
     columns = (*_COLUMNS, "node") if several else _COLUMNS
+    # They are kept as they end; what is looked at is when they started.
+    ended = sorted(found.invocations, key=lambda one: one.started_at, reverse=True)
     print_table(
         columns,
         [
             *((*_running_columns(one), *([""] * several)) for one in found.running),
-            *((*_columns(one), *([one.node] * several)) for one in found.invocations),
+            *((*_columns(one), *([one.node] * several)) for one in ended),
         ],
         below=tuple(name for name in columns if name not in _ALWAYS_BESIDE),
         empty="There are no invocations that fit.",
