@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,44 @@ def test_a_full_disk_is_told_as_one(child: Child, faults: DiskFaults, error: int
         assert answer[1] in ("DataFullError", "CommitUnsureError")
         assert answer[2]
     assert child.put("full").ok
+
+
+@pytest.mark.parametrize(
+    ("place", "told", "call"), [(STORE, "the store", "deploy"), (DATABASE, "the data of p", "put")]
+)
+@pytest.mark.parametrize(
+    ("operation", "error"), [(Operation.WRITE, errno.ENOSPC), (Operation.SYNC, errno.EIO)]
+)
+def test_what_could_not_be_written_is_told_until_it_can(
+    *, child: Child, faults: DiskFaults, place: str, told: str, call: str, operation: Operation,
+    error: int
+) -> None:  # fmt: skip
+    """Before: each call was told, and nothing told the operator."""
+    assert child.put("before").ok
+    assert child.unwritten() == ("ok", [])
+    with faults.failing(place, operation, error=error):
+        for _ in range(3):
+            assert not getattr(child, call)("lost").ok
+        _until(lambda: bool(child.unwritten()[1]))
+        (found,) = child.unwritten()[1]
+        assert found.startswith(f"{told}: 3 failed since "), found
+        assert "disk" in found
+    _until(lambda: child.unwritten() == ("ok", []))
+    assert getattr(child, call)("kept").ok
+
+
+def test_one_write_that_failed_for_a_moment_is_not_told(child: Child, faults: DiskFaults) -> None:
+    faults.begin(STORE, Operation.WRITE, error=errno.ENOSPC, most=1)
+    child.deploy("lost")
+    time.sleep(1.5)
+    assert child.unwritten() == ("ok", [])
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])

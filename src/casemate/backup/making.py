@@ -41,6 +41,7 @@ from casemate.backup.parts import parts_of, statement
 from casemate.folder.folders import Folders
 from casemate.kernel.placing import link_or_copy
 from casemate.model.errors import UnavailableError
+from casemate.unwritten import Place
 from casemate.vault.interface import Vault
 
 PREFIX = "backup-"
@@ -78,6 +79,7 @@ class BackupMaker:
     ) -> None:
         """`version` is that of this Casemate, `node` the name of the node."""
         self._folders = folders
+        self._written = Place("spool", folders.spool)
         self._store = store
         self._records = records
         self._journal = journal
@@ -91,14 +93,15 @@ class BackupMaker:
 
         Raises UnavailableError if the disk is full, and what store, data and vault raise.
         """
+        spool = self._folders.spool
         try:
-            staging = Path(
-                await asyncio.to_thread(tempfile.mkdtemp, dir=self._folders.spool, prefix=PREFIX)
-            )
+            with self._written.noting():
+                staging = Path(await asyncio.to_thread(tempfile.mkdtemp, None, PREFIX, spool))
         except OSError as error:
             raise _unavailable(error) from error
         try:
-            manifest = await self._fill(staging)
+            with self._written.writing():
+                manifest = await self._fill(staging)
         except OSError as error:
             await _remove(staging)
             raise _unavailable(error) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from casemate.blobs.errors import BlobDamagedError, BlobSizeError
 from casemate.blobs.interface import Listed, new_name, require_name
 from casemate.kernel.durability import write_all
+from casemate.unwritten import Place
 
 PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 """What may be over the next time."""
@@ -31,14 +32,16 @@ class FolderBlobs:
         self.path = path
         path.mkdir(mode=0o700, exist_ok=True)
         self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+        self._written = Place(f"objects of {path.name}", self._folder)
 
     def close(self) -> None:
         """Close the folder."""
+        self._written.worked()
         os.close(self._folder)
 
     def create(self) -> FolderWriter:
         """Create a file. Raises OSError."""
-        return FolderWriter(self._folder)
+        return FolderWriter(self._folder, self._written)
 
     def open(self, name: str) -> int:
         """Return a descriptor to read by. FileNotFoundError if there is none of that name."""
@@ -112,22 +115,26 @@ class FolderBlobs:
 class FolderWriter:
     """Writes one file."""
 
-    def __init__(self, folder: int) -> None:
-        """Create it. Raises OSError."""
+    def __init__(self, folder: int, written: Place) -> None:
+        """Create it, and tell `written` of what fails. Raises OSError."""
         self.name = new_name()
         self._folder = folder
+        self._written = written
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
-        self._descriptor = os.open(self.name, flags, 0o600, dir_fd=folder)
+        with written.noting():
+            self._descriptor = os.open(self.name, flags, 0o600, dir_fd=folder)
 
     def write(self, data: bytes) -> None:
         """Append. Raises OSError."""
-        write_all(self._descriptor, data)
+        with self._written.noting():
+            write_all(self._descriptor, data)
 
     def finish(self) -> None:
         """Make content and name durable. Raises OSError."""
         try:
-            os.fsync(self._descriptor)
-            os.fsync(self._folder)
+            with self._written.writing():
+                os.fsync(self._descriptor)
+                os.fsync(self._folder)
         finally:
             self._close()
 

@@ -61,10 +61,12 @@ class Keeping:
         ensure_inbox: Callable[[str], Awaitable[None]],
         marks: AdmissionMarks,
         answerable: Callable[[str], str],
+        trouble: Callable[[], str],
     ) -> None:
         """Keep in `data`, with `marks`; `ensure_inbox` makes the inboxes of a project.
 
         `answerable` says who answers for a token: what waits for each of them is bounded.
+        `trouble` says why nothing can be recorded or decided: then nothing is accepted either.
         """
         self._admission = admission
         self._seal = seal
@@ -73,6 +75,7 @@ class Keeping:
         self._incoming = Incoming(data, ensure_inbox)
         self._marks = marks
         self._answerable = answerable
+        self._trouble = trouble
 
     def hand_to(self, taker: Taker) -> None:
         """Have events that can run at once handed to `taker` as they are kept."""
@@ -89,6 +92,9 @@ class Keeping:
         finished: Finished
         try:
             raw = raw if raw.id else msgspec.structs.replace(raw, id=new_invocation_id())
+            # Who is answered 202 relies on it, and no denial before it would be on record either.
+            if trouble := self._trouble():
+                raise RefusedError(Outcome.UNAVAILABLE, trouble, retry_after=_RETRY_SECONDS)
             request = parse(raw, later=wish.later)
             admitted = self._admission.admit(request)
             _require_choice(admitted, wish)

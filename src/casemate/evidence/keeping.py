@@ -31,6 +31,7 @@ from casemate.operations.evidence import EvidenceView
 from casemate.store.errors import StoreCommitUnsureError
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
+from casemate.unwritten import Place
 from casemate.vault import decrypted_chunks, encrypt_stream, envelope
 from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import Purpose, Vault
@@ -66,6 +67,7 @@ class Evidences:
         """Keep archives in `folder`; which there are, and on which node, stands in `store`."""
         self._node = node
         self._folder = folder
+        self._written = Place("evidence", folder)
         self._vault = vault
         self._known = Parts(store, "evidence", EvidenceView, lambda one: one.id, parts=4)
         self.turn = asyncio.Lock()
@@ -130,7 +132,8 @@ class Evidences:
         about = envelope.context("evidence", view.id, view.sha256, key.version)
         head = _MAGIC + key.version.to_bytes(_VERSION_BYTES, "big")
         try:
-            await asyncio.to_thread(_write, self._path(view.id), head, key.key, about, data)
+            with self._written.writing():
+                await asyncio.to_thread(_write, self._path(view.id), head, key.key, about, data)
         except OSError as error:
             raise UnavailableError(f"Evidence cannot be kept: {error.strerror}.") from error
         try:

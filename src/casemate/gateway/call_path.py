@@ -35,7 +35,9 @@ class CallPath:
         )
         marks = AdmissionMarks()
         ensure, answerable = self.subscriptions.ensure, base.accounts.answerable
-        keeping = Keeping(admission, base.seal, base.data, ensure, marks, answerable)
+        keeping = Keeping(
+            admission, base.seal, base.data, ensure, marks, answerable, self._trouble
+        )
         broker = Broker(
             policy=base.policy,
             deployed=base.catalogue,
@@ -85,7 +87,7 @@ class CallPath:
         base.nodes.standing.on_return = self.delivery.resume
 
     def _trouble(self) -> str:
-        """Return why nothing can run; empty: it can."""
-        if unrecorded := self._base.recorder.trouble():
-            return f"Nothing can be recorded: {unrecorded}"
+        """Return why nothing can run, for anybody; empty: it can."""
+        if self._base.recorder.trouble():
+            return "Nothing can be recorded now."  # why is for the operator: the node's health
         return self._base.nodes.standing.stale()

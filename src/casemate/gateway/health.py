@@ -7,6 +7,7 @@ questions of strangers cost nothing. A look that does not end is itself a findin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import time
@@ -21,6 +22,7 @@ from casemate.background import Background
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.state import NodeData
+from casemate.model.errors import CasemateError
 from casemate.model.node import NodeHealth, PartHealth
 from casemate.model.nodes import ProjectDatabase
 from casemate.monitor import MonitorClient
@@ -29,6 +31,7 @@ from casemate.recorder import RecorderClient
 from casemate.sandbox.client import SandboxClient
 from casemate.store.interface import Store
 from casemate.triggers.outside import OutsideTriggers
+from casemate.unwritten import try_again, unwritten
 from casemate.vault.interface import Vault
 
 if TYPE_CHECKING:  # it brings psycopg, which a node that shares nothing goes without
@@ -149,6 +152,13 @@ def parts_of(
         await vault.status()
         return ""
 
+    async def look_at_writes() -> str:
+        await asyncio.to_thread(try_again)
+        # A vault that does not answer is a finding of its own part.
+        with contextlib.suppress(CasemateError):
+            return _listed("", [*unwritten(), *(await vault.status()).unwritten])
+        return _listed("", unwritten())
+
     async def look_at_projects() -> str:
         bad = []
         for name in data.open_projects()[:_MOST_PROJECTS]:
@@ -182,6 +192,7 @@ def parts_of(
         "vault": (look_at_vault, True),
         "interpreters": (look_at_interpreters, True),
         "disk": (look_at_disk, True),
+        "writes": (look_at_writes, False),
         "journal": (told(recorder.trouble), True),
         "signatures": (told(unsigned), False),
         "records": (told(recorder.losses), False),

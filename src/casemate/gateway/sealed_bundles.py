@@ -17,6 +17,7 @@ from casemate.gateway.intact import Stamp, stamp_of
 from casemate.kernel.durability import sync_folder
 from casemate.kernel.volume import beside_reserve
 from casemate.model.errors import UnavailableError
+from casemate.unwritten import Place
 
 SUFFIX = ".sealed"
 Fill = Callable[[BinaryIO], None]
@@ -72,6 +73,7 @@ class SealedFolder:
     def __init__(self, path: Path) -> None:
         """Use a folder that is there."""
         self.path = path
+        self._written = Place("bundles", path)
 
     def file(self, digest: str) -> Path:
         """Return where one is."""
@@ -104,12 +106,13 @@ class SealedFolder:
         """Write one, and wait for it. Raises UnavailableError, and what `fill` does."""
         draft = self.path / f".{digest}.new"
         try:
-            with draft.open("wb") as target:
-                fill(target)
-                target.flush()
-                os.fsync(target.fileno())
-            draft.rename(self.file(digest))
-            sync_folder(self.path)
+            with self._written.writing():
+                with draft.open("wb") as target:
+                    fill(target)
+                    target.flush()
+                    os.fsync(target.fileno())
+                draft.rename(self.file(digest))
+                sync_folder(self.path)
         except OSError as error:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)

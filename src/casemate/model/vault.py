@@ -94,6 +94,8 @@ class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Counts the vault's writes; one that is lower than it was tells of an older copy."""
     memory_locked: bool = False
     """True if no page of the vault's memory can be written to swap (mlockall(2))."""
+    unwritten: tuple[str, ...] = ()
+    """What it could not write, since when, how often and why."""
 
 
 INDEX_PREFIX = "index-"

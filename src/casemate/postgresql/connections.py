@@ -29,6 +29,7 @@ from casemate.sqlite import engine
 from casemate.sqlite.commit_guard import CommitGuard, is_condemned
 from casemate.sqlite.errors import DatabaseError, DatabaseForeignError
 from casemate.sqlite.family import Family
+from casemate.unwritten import Place as Written
 
 T = TypeVar("T")
 
@@ -82,6 +83,7 @@ class Connections:
     def __init__(self, place: Place, family: Family) -> None:
         """Nothing is connected yet. `family` says what errors are called."""
         self.family = family
+        self.written = Written("the database")
         self._place = place
         # The lock guards what follows; it is never held during I/O.
         self._lock = threading.Lock()
@@ -118,6 +120,10 @@ class Connections:
         """Return a new connection in the place of one that is of no use."""
         self.end(connection)
         return self._opened(same_as(self._place), read_only=False).as_engine()
+
+    def try_write(self, connection: engine.Connection) -> None:
+        """Ask something: what keeps the server from writing is its own to tell."""
+        connection.execute("SELECT 1")
 
     def end(self, connection: engine.Connection) -> None:
         """Close the connection that writes. It may be closed already."""

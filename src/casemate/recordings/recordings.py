@@ -38,6 +38,7 @@ from casemate.model.recording import (
 from casemate.recordings import files
 from casemate.recordings.index import Index, held_by_nobody
 from casemate.recordings.pace import Pace
+from casemate.unwritten import Place
 from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import Purpose, Vault
 
@@ -90,6 +91,7 @@ class Recordings:
         `deleting` is the time by which those that are over are deleted, without it `clock`.
         """
         self._folder = folder
+        self._written = Place("recordings", folder)
         self._vault = vault
         self._clock = clock
         self._deleting = deleting or clock
@@ -172,7 +174,8 @@ class Recordings:
         if await asyncio.to_thread(beside_reserve, self._folder) < len(head) + len(body):
             self.dropped += 1  # the reserve of the volume is for what must not fail
             return
-        await asyncio.to_thread(files.write, self._folder, summary.id, files.Parts(head, body))
+        with self._written.writing():
+            await asyncio.to_thread(files.write, self._folder, summary.id, files.Parts(head, body))
         index.add(summary)
         gone = index.beyond(summary, offered.settings.keep_bytes)
         await self._give_up(index, [*gone, *index.expired(self._deleting())])

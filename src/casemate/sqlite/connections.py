@@ -27,6 +27,7 @@ from casemate.sqlite.connecting import Room
 from casemate.sqlite.errors import DatabaseCorruptError, DatabaseMediumError, FileGoneError
 from casemate.sqlite.family import Family
 from casemate.sqlite.open_file import Diagnosis, Reason
+from casemate.unwritten import Place
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Connections:
         file is at its place; commits always do.
         """
         self.family = family
+        self.written = Place(name)
         self._name = name
         self._room = room
         self._guard = guard
@@ -123,6 +125,11 @@ class Connections:
         self._require_there()
         self.end(connection)
         return self.open_writer()
+
+    def try_write(self, connection: engine.Connection) -> None:
+        """Write the first page as it is: there is room for it also in a file at its bound."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {version:d}")
 
     def end(self, connection: engine.Connection) -> None:
         """Close the connection that writes. It may be closed already."""

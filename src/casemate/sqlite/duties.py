@@ -8,6 +8,7 @@ from casemate.model.errors import CasemateError
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.family import Family
+from casemate.unwritten import Place
 
 W = TypeVar("W")
 
@@ -57,6 +58,8 @@ class WriterConnections(Protocol):
     """Where a writer's connection comes from: a file of this node, or a server of many."""
 
     family: Family
+    written: Place
+    """By which is told what could not be written."""
 
     @property
     def guard(self) -> CommitGuard | None:
@@ -69,6 +72,10 @@ class WriterConnections(Protocol):
 
     def renew_writer(self, connection: Connection) -> Connection:
         """Return a new connection in the place of one that is of no use."""
+        ...
+
+    def try_write(self, connection: Connection) -> None:
+        """Write what changes nothing, within a transaction. Raises what the engine does."""
         ...
 
     def end(self, connection: Connection) -> None:

@@ -19,7 +19,7 @@ from casemate.sqlite import engine
 from casemate.sqlite.answers import Answers, Waiter
 from casemate.sqlite.commit_guard import is_condemned
 from casemate.sqlite.duties import Duties, WriterConnections
-from casemate.sqlite.errors import DatabaseGoneError, DatabaseUnsureError
+from casemate.sqlite.errors import DatabaseError, DatabaseGoneError, DatabaseUnsureError
 from casemate.sqlite.family import VALUE_ERRORS
 from casemate.sqlite.joint import Joint, parts
 from casemate.sqlite.transaction import savepoint, transaction
@@ -29,7 +29,10 @@ W = TypeVar("W")
 Job = Callable[[engine.Connection], tuple[engine.Connection | None, Any]]
 """Work outside of transactions. Returns the connection to go on with, None for a new one."""
 Undo = Callable[[], None]
+_NEVER = float("inf")
 
+_TRIAL_SECONDS = 1.0
+"""Between two trials whether a database that did not take a change takes any."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -73,6 +76,8 @@ class Writer(Generic[W]):
         self._stale = False
         """The connection is of no use any more."""
         self._upkeep_due = time.monotonic() + upkeep_seconds
+        self._trial_due = _NEVER
+        self._tried_at = 0.0
 
     def start(self) -> None:
         """Begin to write."""
@@ -121,6 +126,7 @@ class Writer(Generic[W]):
             self._stopping = True
             self._wake.notify()
         self._thread.join()
+        self._connections.written.worked()
         self._connections.end(self.connection)
 
     def _add(self, entry: _Entry) -> None:
@@ -139,6 +145,8 @@ class Writer(Generic[W]):
                 self._run_job(batch[0].waiter, batch[0].job)
             elif batch:
                 self._write(batch)
+            if time.monotonic() >= self._trial_due:
+                self._try_write()
             if self._is_upkeep_due():
                 self._run_upkeep()
 
@@ -148,7 +156,7 @@ class Writer(Generic[W]):
             while not self._queue:
                 if self._stopping:
                     return None
-                seconds = self._upkeep_due - time.monotonic()
+                seconds = min(self._upkeep_due, self._trial_due) - time.monotonic()
                 if seconds <= 0:
                     break
                 self._wake.wait(seconds)
@@ -231,6 +239,7 @@ class Writer(Generic[W]):
         if isinstance(error, DatabaseUnsureError | DatabaseGoneError):
             # What was refused may come back with the log: made again it would be there twice,
             # and what it needs, such as a file beside the database, must stay.
+            self._note_unwritten(error, len(batch))
             _refuse(batch, error)
         elif len(batch) > 1:
             # What one of them asks too much of must not fail the others.
@@ -238,7 +247,9 @@ class Writer(Generic[W]):
                 self._write([entry])
         else:
             _call_undo(batch[0])
-            _refuse(batch, self._connections.explain(error))
+            told = self._connections.explain(error)
+            self._note_unwritten(told)
+            _refuse(batch, told)
 
     def _run_job(self, waiter: Waiter | None, job: Job) -> None:
         answers = Answers()
@@ -256,6 +267,7 @@ class Writer(Generic[W]):
         except CasemateError as error:
             self._note_stale(error)
             failure = self._connections.explain(error)
+            self._note_unwritten(failure)
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             self._log_surprise("A job failed in a way not foreseen", error)
             failure = self._family.surprised(error)
@@ -286,6 +298,7 @@ class Writer(Generic[W]):
                 self._duties.end()
         except CasemateError as error:
             self._note_stale(error)
+            self._note_unwritten(error)
             self._duties.upkeep_failed(error)
         except Exception as error:  # noqa: BLE001 - the next one may work
             self._note_stale(error)
@@ -294,6 +307,37 @@ class Writer(Generic[W]):
         else:
             self._duties.committed(work)
         self._upkeep_due = time.monotonic() + (0.0 if more else self._upkeep_seconds)
+
+    def _note_unwritten(self, error: Exception, count: int = 1) -> None:
+        """Have it told if the medium takes nothing, which a trial says.
+
+        Not of a project that has used up its share, nor of one change that is too large.
+        """
+        if isinstance(error, DatabaseError):
+            self._connections.written.failed(error.message, count, certain=False)
+            due = max(time.monotonic(), self._tried_at + _TRIAL_SECONDS)
+            self._trial_due = min(self._trial_due, due)
+
+    def _try_write(self) -> None:
+        """See whether anything can be written again: nobody else may for days."""
+        self._tried_at = time.monotonic()
+        failure: Exception | None = None
+        try:
+            self._renew_if_stale()
+            with transaction(self.connection, self._family, self._connections.guard):
+                self._connections.try_write(self.connection)
+        except CasemateError as error:
+            self._note_stale(error)
+            failure = error
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
+            self._note_stale(error)
+            failure = self._family.surprised(error)
+        if failure is None:
+            self._connections.written.worked()
+            self._trial_due = _NEVER
+        else:
+            self._connections.written.failed_again(str(failure))
+            self._trial_due = self._tried_at + _TRIAL_SECONDS
 
     def _log_surprise(self, what: str, error: Exception) -> None:
         if self._family.shows_values:

@@ -23,6 +23,7 @@ from casemate.model.vault import (
     VaultStatus,
     is_for_index,
 )
+from casemate.unwritten import try_again, unwritten
 from casemate.vault import envelope
 from casemate.vault.counts import BACKUP_BYTES, Counts
 from casemate.vault.data_keys import DataKeys
@@ -431,6 +432,7 @@ class VaultEngine:
 
     def status(self) -> VaultStatus:
         """See `Vault.status`."""
+        try_again()
         header, keys = self._opened.header, self._opened.state.keys
         source, of = self._source
         newest: dict[str, float] = {record.project: record.created_at for record in keys}
@@ -444,6 +446,7 @@ class VaultEngine:
             oldest_data_key_at=min(newest.values(), default=None),
             generation=header.generation,
             memory_locked=self._memory_locked,
+            unwritten=unwritten(),
         )
 
     def close(self) -> None:

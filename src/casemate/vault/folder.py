@@ -13,6 +13,7 @@ import stat
 import time
 from pathlib import Path
 
+from casemate.unwritten import Place
 from casemate.vault.errors import VaultDamagedError, VaultError, VaultUnavailableError
 
 MAX_FILE = 12 * 1024 * 1024
@@ -64,6 +65,7 @@ class VaultFolder:
         """Use `VaultFolder.open`."""
         self.path = path
         self.descriptor = descriptor
+        self._written = Place("vault", descriptor)
 
     @classmethod
     def open(cls, path: Path, *, create: bool, uid: int | None) -> VaultFolder:
@@ -100,6 +102,7 @@ class VaultFolder:
 
     def close(self) -> None:
         """Unlock and close."""
+        self._written.worked()
         os.close(self.descriptor)
 
     def names(self) -> list[str]:
@@ -147,10 +150,12 @@ class VaultFolder:
                 os.fsync(descriptor)
             os.rename(beside, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError as error:
+            self._written.failed(error.strerror or type(error).__name__)
             self.remove(beside)
             raise self._fault(name, "be written", error) from error
         try:
-            os.fsync(self.descriptor)
+            with self._written.writing():
+                os.fsync(self.descriptor)
         except OSError as error:
             raise self._fault(name, "be made durable", error) from error
 

@@ -29,6 +29,7 @@ from casemate.operations.records import ListDenials
 from casemate.recorder.protocol import DENIED, Take, Told
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.store.sqlite.store import SqliteStore
+from casemate.unwritten import unwritten
 from casemate.vault.interface import DataKey, Purpose
 from support.data_calls import CalledData
 
@@ -117,6 +118,9 @@ class Keeper:
         """Forget what is in the caches of the engine."""
         await self.data.close()
         self.data = CalledData(self.data._folder.path, data_key)
+
+    async def unwritten(self) -> list[str]:
+        return list(unwritten())
 
     async def faults(self) -> list[str]:
         return [*self.data.faults(), *self.store.faults(), *self.records.faults()]

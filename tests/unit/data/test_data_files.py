@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 
 import pytest
 from data_support import RESOURCES, Data
@@ -21,6 +22,7 @@ from casemate.data.content import (
 )
 from casemate.data.files import FileWriter, ObjectFiles, open_folder, read_range
 from casemate.model.errors import NotFoundError
+from casemate.unwritten import unwritten
 from casemate.vault.interface import DataKey
 
 SIZE = 150_000
@@ -219,6 +221,8 @@ def test_the_database_may_not_grow_beyond_its_bound(tmp_path) -> None:
     with pytest.raises(DataFullError):
         for number in range(100):
             data.put_object("p", "files", f"k{number}", b"x" * 20_000)
+    time.sleep(1.5)
+    assert unwritten() == (), "the disk takes writes: it is the project that has used up its share"
     kept = data.list_objects("p", "files").objects
     assert kept
     data.delete_object("p", "files", kept[0].key)

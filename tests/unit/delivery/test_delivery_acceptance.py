@@ -64,9 +64,11 @@ class Door:
         seal = Seal(Redactor(self.store, Vault(), FactStream()))  # type: ignore[arg-type]
         admission = Admission(world.catalogue, TwoTokens(), CedarPolicy(), self.store.deny)
         self.makers: dict[str, str] = {}
+        self.trouble = ""
         self.keeping = Keeping(
             *(admission, seal, world.data, world.subscriptions.ensure, world.marks),
             lambda caller: self.makers.get(caller, caller),
+            lambda: self.trouble,
         )
         self.acceptance = Acceptance(self.keeping, world.data, self._run)
         self.ran: list[RawInvocation] = []
@@ -190,6 +192,25 @@ def test_what_cannot_be_kept_is_not_acknowledged(
         again = await door.take(wish)
         assert again.status == 202
         assert await door.kept() == 1
+
+    at(scene)
+
+
+@pytest.mark.parametrize("wish", [Wish(later=True), Wish(later=False, idempotency="k")])
+def test_nothing_is_accepted_while_nothing_can_be_recorded(
+    at: Callable[[Scene], None], wish: Wish
+) -> None:
+    """Before: 202 for what is to run later, while calls that are waited for had 503."""
+
+    async def scene(world: World, door: Door) -> None:
+        door.trouble = "Nothing can be recorded now."
+        answer = await door.take(wish)
+        assert answer.status == 503
+        assert headers(answer)[b"retry-after"]
+        assert door.ran == []
+        door.trouble = ""
+        assert await world.data.lease("t", "inbox", "f", limit=5, lease=10.0) == ()
+        assert (await door.take(wish)).status in (200, 202)
 
     at(scene)
 

@@ -63,7 +63,7 @@ class Stages:
         self.admission = Admission(world.catalogue, TwoTokens(), self.policy, self.store.deny)
         seal = Seal(Redactor(self.store, Vault(), FactStream()))  # type: ignore[arg-type]
         ensure = world.subscriptions.ensure
-        self.keeping = Keeping(self.admission, seal, world.data, ensure, world.marks, str)
+        self.keeping = Keeping(self.admission, seal, world.data, ensure, world.marks, str, str)
         self.acceptance = Acceptance(self.keeping, world.data, world._run)
         world.answer = self.answer
 
