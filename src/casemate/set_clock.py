@@ -6,23 +6,34 @@ set before the process began is known only when something was written last.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 LEAST_SECONDS: Final = 1.0
 """What a clock that is kept right gains or loses at once. What it drifts by counts together."""
 BELIEVED_SECONDS: Final = 3600.0
 """After so long a clock that was set forward is believed: what cannot be undone goes by it then."""
 LEAP_SECONDS: Final = 86_400.0
-"""A node that has not run for longer waits as long, before it deletes."""
+"""One that is ahead by so much or more is not: until the time by which it is has really passed, or
+an operator says that it is right."""
 
 OFF_SECONDS: Final = 300.0
 """What the clocks of nodes that share their state may differ by."""
 
-Believed = tuple[float, float]
-"""By how much the clock is ahead of the one that nobody sets, and for how long the node that begins
-with that has not run."""
+
+class Believed(NamedTuple):
+    """What is believed of the clock, for a process that begins now."""
+
+    off: float
+    """By how much it is ahead of the one that nobody sets, as far as that is believed."""
+    leap: float = 0.0
+    """For how long the node that begins with that has not run."""
+    ground: float = -math.inf
+    """As `off`; by how much it was known to be: a leap is what it is ahead of that."""
+    waited: float = 0.0
+    """For how many seconds it has been as it is."""
 
 
 class SetClock:
@@ -52,7 +63,8 @@ class DeletingClock:
     """The time by which is deleted for good what is over. Any thread.
 
     A clock that is set forward by mistake has all that is kept for a time be over; until it is set
-    right again, or has been so for an hour, the time goes on as if nobody had set it.
+    right again, or has been so for an hour, the time goes on as if nobody had set it. After a leap
+    of a day or more it goes on so for as long as the leap was: then all of that has really passed.
     """
 
     first: ClassVar[Believed | None] = None
@@ -61,20 +73,47 @@ class DeletingClock:
     def __init__(self) -> None:
         """Believe the clock as it is, or what was given to `believe`."""
         self._seen = _off()
-        self._off, self._leap = (self._seen, 0.0) if self.first is None else self.first
-        self._since = _steady()
+        first = Believed(self._seen) if self.first is None else self.first
+        self._off, self._leap, ground, waited = first
+        self._ground = max(self._off, ground)
+        self._since = _steady() - waited
         self._lock = threading.Lock()
 
     def now(self) -> float:
         """Return Unix time: at most what the clock says."""
         with self._lock:
-            off, steady = _off(), _steady()
-            if abs(off - self._seen) >= LEAST_SECONDS:
-                self._since = steady
-            self._seen = off
-            if off - self._off < LEAST_SECONDS or steady - self._since >= BELIEVED_SECONDS:
-                self._off = off
-            return steady + self._off
+            self._look()
+            return _steady() + self._off
+
+    def _look(self) -> None:
+        """Decide whether the clock may be used to delete: here, and nowhere else."""
+        off, steady = _off(), _steady()
+        if abs(off - self._seen) >= LEAST_SECONDS:
+            self._since = steady
+        self._seen = off
+        quiet = steady - self._since
+        if abs(off - self._ground) <= quiet:
+            self._ground = off  # so long has really passed
+        # Of what it is ahead of all that was known, not of what is believed: one that was set back,
+        # or has begun without a battery, is soon right again; many steps of an hour are a leap.
+        leaps = off - self._ground >= LEAP_SECONDS
+        if off - self._off < LEAST_SECONDS or (quiet >= BELIEVED_SECONDS and not leaps):
+            self._off = off
+
+    def held(self) -> str:
+        """Return why nothing is deleted by the clock as it is; empty: it is, or will be soon."""
+        with self._lock:
+            self._look()
+            leap = self._seen - self._ground
+            if leap < LEAP_SECONDS or self._off == self._seen:
+                return ""
+            days = leap / LEAP_SECONDS
+            left = (leap - (_steady() - self._since)) / LEAP_SECONDS
+            return (
+                f"The clock is {days:.1f} days ahead of the last that was known. Nothing is deleted "
+                f"by its age until that has passed, in {left:.1f} days. Set it right; or, if it is "
+                "right, start the node again with --accept-loss clock."
+            )
 
     def running(self) -> float:
         """Return Unix time by what was set while the node ran: for what only has had its time.
@@ -85,8 +124,9 @@ class DeletingClock:
 
     def believed(self) -> Believed:
         """Return what is believed of the clock, for `believe` in a process that is started now."""
-        self.now()
-        return self._off, self._leap
+        with self._lock:
+            self._look()
+            return Believed(self._off, self._leap, self._ground, _steady() - self._since)
 
 
 def left_of(since: float, until: float, now: float) -> float:
@@ -101,14 +141,19 @@ def left_of(since: float, until: float, now: float) -> float:
     return max(0.0, min(until - now, length))
 
 
-def begin_as_of(written_at: float | None) -> DeletingClock:
+def begin_as_of(written_at: float | None, waited: float = 0.0) -> DeletingClock:
     """Have those who delete in this process begin with when something was written last; return one.
 
     If that is days ago: a host that starts with a clock that is months ahead would have all that is
-    kept be over. As with one that is set, it is believed after an hour.
+    kept be over. As with one that is set, it is believed once so long has passed, of which it has
+    `waited` a part. If it is to come, the clock is behind, and will be set right.
     """
-    if written_at is not None and (leap := time.time() - written_at) > LEAP_SECONDS:
-        believe((written_at - _steady(), leap))
+    if written_at is not None:
+        leap, off = time.time() - written_at, written_at - _steady()
+        if leap > LEAP_SECONDS:
+            believe(Believed(off, leap, off, waited))
+        elif leap < 0:
+            believe(Believed(_off(), 0.0, off))
     return DeletingClock()
 
 

@@ -27,11 +27,13 @@ JOURNAL = "journal"
 RECORDS = "records"
 VAULT = "vault"
 """An older copy of it, in the place of the one that the node had."""
+CLOCK = "clock"
+"""What is over by a clock that is far ahead of when the node ran last."""
 _PROJECT = "data/"
 _ENGINE = "engine/"
 _CONTROL = "control/"
 _LOSS = re.compile(
-    rf"(?:(?:{_ENGINE}|{_CONTROL})(?:[0-9a-f]{{16}}|damaged)|{LOSS}[0-9a-f]{{16}}|{STORE}|{JOURNAL}|{RECORDS}|{VAULT}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
+    rf"(?:(?:{_ENGINE}|{_CONTROL})(?:[0-9a-f]{{16}}|damaged)|{LOSS}[0-9a-f]{{16}}|{STORE}|{JOURNAL}|{RECORDS}|{VAULT}|{CLOCK}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
 )
 FIRST_START = "first-start"
 """The mark, a file in the data folder."""
@@ -51,8 +53,8 @@ def require_losses(names: tuple[str, ...]) -> None:
         if _LOSS.match(name) is None:
             raise InvalidInputError(
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
-                next_step=f"Name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, `{VAULT}`, a project's data: "
-                f"`{_PROJECT}PROJECT`, or what the error of a shared database names: "
+                next_step=f"Name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, `{VAULT}`, `{CLOCK}`, "
+                f"a project's data: `{_PROJECT}PROJECT`, or what the error of a shared database names: "
                 f"`{_ENGINE}...`, `{LOSS}...`, `{_CONTROL}...`",
             )
 

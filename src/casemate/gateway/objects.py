@@ -177,6 +177,7 @@ class Gateway:
                 outside=self.sources.outside,
                 recorder=base.recorder,
                 unsigned=base.seen_journal.problem,
+                clock=base.deleting.held,
                 monitor=base.monitor,
                 folder=base.folders.data,
                 faults=self.check.faults,

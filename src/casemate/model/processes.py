@@ -6,6 +6,7 @@ import msgspec
 
 from casemate.model.caps import Caps
 from casemate.model.protection import ProtectionStatus
+from casemate.set_clock import Believed
 
 GATEWAY_UID = 64_800
 SANDBOX_UID = 64_801
@@ -56,7 +57,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket by which a sources process is asked for."""
     recorder: int
     """Descriptor of the socket by which a recorder is asked for."""
-    clock: tuple[float, float] | None = None
+    clock: Believed | None = None
     """What is believed of the clock (`casemate.set_clock.believe`)."""
     monitor: int
     """Descriptor of the socket by which a monitor is asked for."""

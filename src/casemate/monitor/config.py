@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from casemate.child.protocol import ChildConfig, Descriptor
+from casemate.set_clock import Believed
 
 
 class MonitorConfig(ChildConfig, frozen=True, kw_only=True):
@@ -17,7 +18,7 @@ class MonitorConfig(ChildConfig, frozen=True, kw_only=True):
     known to few."""
     node: str
     """What alerts call this node."""
-    clock: tuple[float, float] | None = None
+    clock: Believed | None = None
     """What is believed of the clock (`casemate.set_clock.believe`)."""
     own_addresses: tuple[str, ...] = ()
     """Addresses that lead to this host from outside but are on none of its interfaces (NAT)."""

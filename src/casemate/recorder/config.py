@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.child.protocol import ChildConfig, Descriptor
+from casemate.set_clock import Believed
 
 NEW_JOURNAL = "new"
 """File in the journal's folder: it is known that there is none yet beside what else there is."""
@@ -29,7 +30,7 @@ class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """Begin a new journal where there was one that is gone."""
     accept_records_loss: bool = False
     """Begin new records where there were some that are gone."""
-    clock: tuple[float, float] | None = None
+    clock: Believed | None = None
     """What is believed of the clock (`casemate.set_clock.believe`)."""
     lends_records: bool = False
     """Whether who reads along may have records: where the settings have them exported."""

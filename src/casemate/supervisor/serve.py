@@ -17,7 +17,7 @@ from casemate.child.starter import ChildStarter
 from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
-from casemate.folder.presence import JOURNAL, RECORDS, require_alone, require_losses
+from casemate.folder.presence import CLOCK, JOURNAL, RECORDS, require_alone, require_losses
 from casemate.http_workers.handed_on import make_pair
 from casemate.http_workers.start import HttpWorkerStarter, gateways_for
 from casemate.model.errors import CasemateError, UnavailableError
@@ -38,10 +38,10 @@ from casemate.recorder.memories import Memories
 from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.orphans import end_orphans
 from casemate.sandbox.staging import Staging
-from casemate.set_clock import begin_as_of
 from casemate.sources.start import SourcesStarter
 from casemate.supervisor.gateway import GatewayProcess
 from casemate.supervisor.handover import Handover
+from casemate.supervisor.held_clock import HeldClock
 from casemate.supervisor.host import (
     host_cores,
     host_memory,
@@ -119,7 +119,9 @@ class Node:
         # After the vault, which only one node has open.
         self._memories = Memories(name, report)
         self._gateway = GatewayProcess()
-        self._deleting = begin_as_of(self._folders.last_told())
+        self._clock = HeldClock(
+            self._folders, report, accepted=CLOCK in self._options.accepted_losses
+        )
         self._served = False
         """Whether a gateway has served in this run."""
         self._stopping = False
@@ -257,6 +259,7 @@ class Node:
     def _look_after(self) -> None:
         """Do what is to be done several times a second: see who hangs, tell that we do not."""
         self._watchdog.look()
+        self._clock.look()
         self._systemd.works()
         self._handover.look(
             self._listener,
@@ -372,7 +375,7 @@ class Node:
             accept_records_loss=(
                 RECORDS in self._options.accepted_losses and not self._gateway.started
             ),
-            clock=self._deleting.believed,
+            clock=self._clock.believed,
         )
 
     def _gateway_config(
@@ -412,7 +415,7 @@ class Node:
             protections=statuses_of(options.accepted_risks),
             json=options.json,
             started_at=time.time(),
-            clock=self._deleting.believed(),
+            clock=self._clock.believed(),
             host=options.host,
             tls=self._tls,
             tls_certificate=str(options.tls_certificate) if options.tls_certificate else None,
