@@ -111,7 +111,7 @@ class DeletingClock:
             left = (leap - (_steady() - self._since)) / LEAP_SECONDS
             return (
                 f"The clock is {days:.1f} days ahead of the last that was known. Nothing is deleted "
-                f"by its age until that has passed, in {left:.1f} days. Set it right; or, if it is "
+                f"by age until that has passed, in {left:.1f} days. Set it right; or, if it is "
                 "right, start the node again with --accept-loss clock."
             )
 

@@ -167,9 +167,9 @@ LossOption = Annotated[
         "--accept-loss",
         metavar="NAME",
         help="Start although this is missing or has lost acknowledged data: `store`, `journal`, "
-        "`records`, an older `vault`, the data of a project (`data/PROJECT`), or what an "
-        "error of a shared database names. What is lost stays lost. Can be given several "
-        "times.",
+        "`records`, an older `vault`, the data of a project (`data/PROJECT`), what is over by a "
+        "`clock` that leapt ahead, or what an error of a shared database names. What is lost "
+        "stays lost. Can be given several times.",
     ),
 ]
 StoreOption = Annotated[
