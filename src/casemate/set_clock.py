@@ -110,9 +110,9 @@ class DeletingClock:
             days = leap / LEAP_SECONDS
             left = (leap - (_steady() - self._since)) / LEAP_SECONDS
             return (
-                f"The clock is {days:.1f} days ahead of the last that was known. Nothing is deleted "
-                f"by age until that has passed, in {left:.1f} days. Set it right; or, if it is "
-                "right, start the node again with --accept-loss clock."
+                f"The clock is {days:.1f} days ahead of the last that was known. Nothing is "
+                f"deleted by age until that has passed, in {left:.1f} days. Set it right; or, if "
+                "it is right, start the node again with --accept-loss clock."
             )
 
     def running(self) -> float:

@@ -54,8 +54,8 @@ def require_losses(names: tuple[str, ...]) -> None:
             raise InvalidInputError(
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
                 next_step=f"Name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, `{VAULT}`, `{CLOCK}`, "
-                f"a project's data: `{_PROJECT}PROJECT`, or what the error of a shared database names: "
-                f"`{_ENGINE}...`, `{LOSS}...`, `{_CONTROL}...`",
+                f"a project's data: `{_PROJECT}PROJECT`, or what the error of a shared database "
+                f"names: `{_ENGINE}...`, `{LOSS}...`, `{_CONTROL}...`",
             )
 
 

@@ -35,9 +35,7 @@ class CallPath:
         )
         marks = AdmissionMarks()
         ensure, answerable = self.subscriptions.ensure, base.accounts.answerable
-        keeping = Keeping(
-            admission, base.seal, base.data, ensure, marks, answerable, self._trouble
-        )
+        keeping = Keeping(admission, base.seal, base.data, ensure, marks, answerable, self._trouble)
         broker = Broker(
             policy=base.policy,
             deployed=base.catalogue,

@@ -153,13 +153,6 @@ def parts_of(
         await vault.status()
         return ""
 
-    async def look_at_writes() -> str:
-        await asyncio.to_thread(try_again)
-        # A vault that does not answer is a finding of its own part.
-        with contextlib.suppress(CasemateError):
-            return _listed("", [*unwritten(), *(await vault.status()).unwritten])
-        return _listed("", unwritten())
-
     async def look_at_projects() -> str:
         bad = []
         for name in data.open_projects()[:_MOST_PROJECTS]:
@@ -184,16 +177,12 @@ def parts_of(
     async def look_at_sources() -> str:
         return "" if outside.running else "The sources process is gone and not yet back."
 
-    async def look_at_disk() -> str:
-        free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
-        return "" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB of the disk are left."
-
     return {
         "store": (look_at_store, True),
         "vault": (look_at_vault, True),
         "interpreters": (look_at_interpreters, True),
-        "disk": (look_at_disk, True),
-        "writes": (look_at_writes, False),
+        "disk": (look_at_disk(folder), True),
+        "writes": (look_at_writes(vault), False),
         "clock": (told(clock), False),
         "journal": (told(recorder.trouble), True),
         "signatures": (told(unsigned), False),
@@ -206,6 +195,29 @@ def parts_of(
         "egress": (look_at_egress, False),
         "sources": (look_at_sources, False),
     }
+
+
+def look_at_disk(folder: Path) -> Look:
+    """Return how to look at the file system of a folder."""
+
+    async def look() -> str:
+        free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+        return "" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB of the disk are left."
+
+    return look
+
+
+def look_at_writes(vault: Vault) -> Look:
+    """Return how to look at what this process and the vault could not write, and to try again."""
+
+    async def look() -> str:
+        await asyncio.to_thread(try_again)
+        # A vault that does not answer is a finding of its own part.
+        with contextlib.suppress(CasemateError):
+            return _listed("", [*unwritten(), *(await vault.status()).unwritten])
+        return _listed("", unwritten())
+
+    return look
 
 
 def told(problems: Callable[[], str]) -> Look:
