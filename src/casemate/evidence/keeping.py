@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from msgspec.structs import replace
 
+from casemate.blobs.folder import PASSING
 from casemate.kernel.durability import sync_folder
 from casemate.model.errors import (
     CasemateError,
@@ -161,7 +162,7 @@ class Evidences:
                 about = envelope.context("evidence", id, view.sha256, version)
                 digest = await asyncio.to_thread(_digest, file, key, about)
             except (OSError, DecryptionError, NotFoundError) as error:
-                raise DamagedEvidenceError(f"The evidence {id} is lost, or was changed.") from error
+                raise _damaged(id, error) from error
             if digest != view.sha256:
                 raise DamagedEvidenceError(f"The evidence {id} was changed.")
             yield _pieces(_content(file, key, about))
@@ -214,6 +215,16 @@ class Evidences:
         if _NAME.match(id) is None:
             raise _none(id)
         return self._folder / f"{id}.sealed"
+
+
+def _damaged(id: str, error: OSError | DecryptionError | NotFoundError) -> DamagedEvidenceError:
+    """Return what is told of an archive that cannot be given; a disk may read it the next time."""
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return DamagedEvidenceError(
+            f"The evidence {id} cannot be read now: {error.strerror}.",
+            next_step="Check the disk and the kernel's log; then try again.",
+        )
+    return DamagedEvidenceError(f"The evidence {id} is lost, or was changed.")
 
 
 def _write(path: Path, head: bytes, key: bytes, about: bytes, data: bytes) -> None:

@@ -23,6 +23,7 @@ from casemate.model.errors import (
 from casemate.operations.evidence import EvidenceView
 from casemate.recordings import files
 from casemate.store.errors import StoreCommitUnsureError, StoreFullError
+from casemate.unwritten import try_again, unwritten
 from casemate.vault.interface import DataKey
 from support.core import MemoryStore
 
@@ -113,6 +114,42 @@ def test_a_byte_that_was_changed_is_found(tmp_path: Path, place: int) -> None:
     file.write_bytes(bytes(data))
     with pytest.raises(DamagedEvidenceError):
         read(one, view().id)
+
+
+def test_a_disk_that_fails_for_a_moment_is_no_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: "is lost, or was changed", of an archive that was read again a second later."""
+    one = kept(tmp_path, MemoryStore())
+    asyncio.run(one.keep(view(), DATA))
+
+    def fails(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("casemate.evidence.keeping._open", fails)
+        with pytest.raises(DamagedEvidenceError, match="cannot be read now: Input/output error"):
+            read(one, view().id)
+    assert read(one, view().id) == DATA
+
+
+def test_what_cannot_be_kept_is_told_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = kept(tmp_path, MemoryStore())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("casemate.evidence.keeping.encrypt_stream", full)
+        with pytest.raises(UnavailableError, match="No space left"):
+            asyncio.run(one.keep(view(), DATA))
+    (told,) = unwritten()
+    assert told.startswith("evidence: 1 failed since")
+    assert list(tmp_path.iterdir()) == []
+    try_again()
+    assert unwritten() == ()
 
 
 def test_one_that_is_swapped_or_gone_is_told(tmp_path: Path) -> None:
