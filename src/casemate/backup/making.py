@@ -41,6 +41,7 @@ from casemate.backup.parts import parts_of, statement
 from casemate.folder.folders import Folders
 from casemate.kernel.placing import link_or_copy
 from casemate.model.errors import UnavailableError
+from casemate.sqlite.errors import DatabaseError
 from casemate.unwritten import Place
 from casemate.vault.interface import Vault
 
@@ -105,6 +106,13 @@ class BackupMaker:
         except OSError as error:
             await _remove(staging)
             raise _unavailable(error) from error
+        except DatabaseError as error:
+            # What is copied or what it is copied to: a trial of the spool tells of that.
+            self._written.failed(error.message, certain=False)
+            await asyncio.shield(_remove(staging))
+            if isinstance(error.__cause__, OSError):
+                raise _unavailable(error.__cause__) from error
+            raise
         except BaseException:
             await asyncio.shield(_remove(staging))
             raise

@@ -192,6 +192,28 @@ class Allowance:
             self.anomalies.enter((project, version.function))
         return Ticket(self.settle, ledgers, amounts, version.spec.limits.memory, leave, fields)
 
+    def require_still(self, admitted: Admitted, mark: int) -> None:
+        """See that a call may still begin that has waited since it entered. Raises RefusedError.
+
+        Many may wait, for long: a budget that is set, or used up, meanwhile is not for those alone
+        that come later. Nothing is reserved, and no quota is asked: it has had its turn.
+        """
+        version = admitted.version
+        if version.project not in self.ledgers:
+            return
+        now = self._clock()
+        caller = admitted.principal.text
+        bounds = self._bounds.get((version.project, version.function, caller))
+        if bounds is None:
+            bounds = self._find(version, caller, now)
+        for ledger, least, _ in bounds.ledgers:
+            # What it has reserved itself is in budgets that were there when it entered.
+            late = least if ledger.mark > mark else 0.0
+            if ledger.has_no_more(late, now):
+                ledger.refused += 1
+                self._tell(ledger, now, percent=100)
+                raise refusals.refusal("BudgetUsedUp", refusals.used_up(ledger), ledger.wait(now))
+
     def _look_again(self, now: float) -> None:
         """Forget what holds for whom, and what money calls cost: it may be another day."""
         self._known_since, self._known_until = now, now + _KNOWN_SECONDS

@@ -307,6 +307,10 @@ class Ledger:
         """What all nodes have used, as far as it is told."""
         return self.used + self.elsewhere
 
+    def has_no_more(self, least: float, now: float) -> bool:
+        """Tell whether it is hard, and has no room for a call that uses so much at the least."""
+        return self.is_used_up(now) or (self.used + least > self._most and not self.lifted(now))
+
     def is_used_up(self, now: float) -> bool:
         """Tell whether it is hard, and nothing of it is left."""
         self.tick(now)

@@ -125,7 +125,7 @@ class Pipeline:
             ticket = self._allowance.enter(admitted)
             placed = await self._dispatcher.place(admitted)  # (3)
             if placed.queued:
-                self._require_still(placed)
+                self._require_still(placed, mark)
             finished = await self._run(placed, ticket, mark)  # (4)
         except RefusedError as refusal:
             if ticket is not None:
@@ -148,10 +148,14 @@ class Pipeline:
             answer.headers = _with_fields(answer.headers, ticket.fields)
         return sealed
 
-    def _require_still(self, placed: Placed) -> None:
-        """Give the instance back if who calls lost the right to it in line. Raises RefusedError."""
+    def _require_still(self, placed: Placed, mark: int) -> None:
+        """Give the instance back if what let the call begin is over. Raises RefusedError.
+
+        Who calls may have lost the right to it in line, and what may be used be used up.
+        """
         try:
             self._admission.require_still(placed.admitted)
+            self._allowance.require_still(placed.admitted, mark)
         except BaseException:
             self._dispatcher.release(placed)
             raise

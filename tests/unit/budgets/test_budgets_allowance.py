@@ -83,6 +83,61 @@ def ended(cpu_us: int = 0, ran: float = 0.5) -> Finished:
     return Finished(outcome=Outcome.OK, ran=ran, used=used)
 
 
+ADMITTED = Admitted(request=request(function="f"), version=version(name="f"), principal=ADA)
+
+
+def over(node: Node, mark: int) -> bool:
+    """Tell whether a call that waited since then is refused."""
+    try:
+        node.allowance.require_still(ADMITTED, mark)
+    except RefusedError as refusal:
+        assert refusal.outcome is Outcome.THROTTLED
+        assert refusal.message == DETAIL
+        return True
+    return False
+
+
+def test_a_budget_that_is_set_while_calls_wait_holds_for_them() -> None:
+    """Before: all that waited for an instance ran, however many."""
+    node = Node()
+    mark = node.allowance.mark
+    assert not over(node, mark)
+    node.budget(amount=1.0)
+    assert not over(node, mark)
+    node.ledger.count(1.0)
+    assert over(node, mark)
+    assert node.ledger.refused == 1
+    node.budget(amount=1.0, hard=False)
+    node.ledger.count(5.0)
+    assert not over(node, mark)
+    node.budget(project="other", amount=0.0)
+    assert not over(node, mark)
+
+
+def test_what_a_waiting_call_has_reserved_it_may_still_use() -> None:
+    node = Node()
+    node.budget()
+    tickets = [node.enter() for _ in range(3)]
+    mark = node.allowance.mark
+    for ticket in tickets:
+        assert not over(node, mark)
+        ticket.settle(ended())
+    assert over(node, mark), "all three have run"
+
+
+def test_a_budget_that_is_used_up_while_calls_wait_holds_for_them() -> None:
+    node = Node()
+    node.budget(unit=BudgetUnit.CPU_SECONDS, amount=10.0)
+    first = node.enter()
+    node.enter()
+    mark = node.allowance.mark
+    assert not over(node, mark)
+    first.settle(ended(cpu_us=11_000_000))
+    assert over(node, mark)
+    node.ledger.lift(node.now, node.now + 60.0, node.now)
+    assert not over(node, mark)
+
+
 def test_where_nothing_is_set_nothing_is_counted() -> None:
     assert Node().enter() is None
     node = Node()

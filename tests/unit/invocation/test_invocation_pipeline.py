@@ -428,6 +428,29 @@ def test_who_loses_the_right_in_line_is_not_served(revoked: bool, status: int) -
     on_loop(scenario)
 
 
+def test_a_budget_that_is_used_up_in_line_is_asked_again() -> None:
+    async def scenario() -> None:
+        path = Path()
+        place = path.dispatcher.place
+
+        async def placed_later(admitted: Admitted) -> Placed:
+            placed = await place(admitted)
+            budget = Budget(
+                project="t", name="b", amount=1.0, unit=BudgetUnit.REQUESTS, per=BudgetPer.DAY,
+                hard=True,
+            )  # fmt: skip
+            path.allowance.put(Ledger(budget, time.time()))
+            path.allowance.ledgers["t"]["b"].count(1.0)
+            return placed
+
+        path.dispatcher.place = placed_later  # type: ignore[method-assign]
+        assert (await path.invoke()).status == 429
+        assert path.dispatcher.released == path.dispatcher.placed != []
+        path.close()
+
+    on_loop(scenario)
+
+
 @pytest.mark.parametrize("fault", [RuntimeError(MARK), KeyError(MARK), RecursionError(MARK)])
 def test_a_fault_of_admission_admits_nobody(fault: Exception) -> None:
     async def scenario() -> None:
