@@ -46,6 +46,7 @@ from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAU
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import ListFunctions
 from casemate.store.sqlite.store import SqliteStore
+from casemate.unwritten import try_again, unwritten
 from support.journal import KEY as KEY_OF_JOURNAL
 from support.journal import write_journal
 
@@ -365,6 +366,28 @@ def node(tmp_path: Path) -> Any:
     )
     yield SimpleNamespace(folders=folders, store=store, vault=vault, maker=maker)
     asyncio.run(store.close())
+
+
+def test_a_spool_that_fails_is_told_and_no_fault_of_the_store(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: 500, with a path of the node, and every part of the health was well."""
+
+    def read_only(*_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("casemate.store.sqlite.snapshot.create_private", read_only)
+        with pytest.raises(UnavailableError) as refused:
+            asyncio.run(node.maker.prepare())
+        assert refused.value.message == "The backup cannot be made: Read-only file system."
+        patched.setattr("casemate.unwritten._write_trial", read_only)
+        try_again()
+        (told,) = unwritten()
+        assert told.startswith("spool: 1 failed since")
+    try_again()
+    assert unwritten() == ()
+    assert list(node.folders.spool.iterdir()) == []
 
 
 async def whole(node: Any) -> bytes:
