@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -81,6 +81,8 @@ class BackupMaker:
         """`version` is that of this Casemate, `node` the name of the node."""
         self._folders = folders
         self._written = Place("spool", folders.spool)
+        self._left: set[Path] = set()
+        """Copies that are to go."""
         self._store = store
         self._records = records
         self._journal = journal
@@ -104,19 +106,27 @@ class BackupMaker:
             with self._written.writing():
                 manifest = await self._fill(staging)
         except OSError as error:
-            await _remove(staging)
+            await self._remove(staging)
             raise _unavailable(error) from error
         except DatabaseError as error:
             # What is copied or what it is copied to: a trial of the spool tells of that.
             self._written.failed(error.message, certain=False)
-            await asyncio.shield(_remove(staging))
+            await asyncio.shield(self._remove(staging))
             if isinstance(error.__cause__, OSError):
                 raise _unavailable(error.__cause__) from error
             raise
         except BaseException:
-            await asyncio.shield(_remove(staging))
+            await asyncio.shield(self._remove(staging))
             raise
-        return PreparedBackup(staging, manifest)
+        return PreparedBackup(staging, manifest, self._remove)
+
+    async def _remove(self, staging: Path) -> None:
+        """Remove copies, and those that the disk did not let go before: each is a whole node."""
+        self._left.add(staging)
+        for each in tuple(self._left):
+            await asyncio.to_thread(shutil.rmtree, each, ignore_errors=True)
+            if not await asyncio.to_thread(each.exists):
+                self._left.discard(each)
 
     async def _fill(self, staging: Path) -> Manifest:
         for name in FOLDERS:
@@ -153,9 +163,12 @@ class BackupMaker:
 class PreparedBackup:
     """A backup in the spool: `size` bytes that `pieces` gives once. `close` it in any case."""
 
-    def __init__(self, staging: Path, manifest: Manifest) -> None:
+    def __init__(
+        self, staging: Path, manifest: Manifest, remove: Callable[[Path], Awaitable[None]]
+    ) -> None:
         """Use `BackupMaker.prepare`."""
         self._staging = staging
+        self._remove = remove
         self.manifest = manifest
         self.size = archive_bytes(manifest)
 
@@ -182,11 +195,7 @@ class PreparedBackup:
 
     async def close(self) -> None:
         """Remove the copies from the spool."""
-        await asyncio.shield(_remove(self._staging))
-
-
-async def _remove(staging: Path) -> None:
-    await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+        await asyncio.shield(self._remove(self._staging))
 
 
 def _write_all(folder: Path, files: dict[str, bytes]) -> None:

@@ -390,6 +390,20 @@ def test_a_spool_that_fails_is_told_and_no_fault_of_the_store(
     assert list(node.folders.spool.iterdir()) == []
 
 
+def test_copies_that_the_disk_keeps_for_a_moment_go_with_the_next(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: they lay there until the next start, each as large as the node."""
+    with monkeypatch.context() as patched:
+        kept = SimpleNamespace(rmtree=lambda *_, **__: None)
+        patched.setattr("casemate.backup.making.shutil", kept)
+        with pytest.raises(AssertionError):
+            asyncio.run(whole(node))
+    assert len(list(node.folders.spool.iterdir())) == 1
+    asyncio.run(whole(node))
+    assert list(node.folders.spool.iterdir()) == []
+
+
 async def whole(node: Any) -> bytes:
     backup = await node.maker.prepare()
     try:
