@@ -19,6 +19,8 @@ LEAP_SECONDS: Final = 86_400.0
 """One that is ahead by so much or more is not: until the time by which it is has really passed, or
 an operator says that it is right."""
 
+STOPPED_SECONDS: Final = 30 * 86_400.0
+"""A node may have been off for so long: what it finds ahead then is believed as one that was set."""
 OFF_SECONDS: Final = 300.0
 """What the clocks of nodes that share their state may differ by."""
 
@@ -141,17 +143,19 @@ def left_of(since: float, until: float, now: float) -> float:
     return max(0.0, min(until - now, length))
 
 
-def begin_as_of(written_at: float | None, waited: float = 0.0) -> DeletingClock:
+def begin_as_of(written_at: float | None, waited: float | None = None) -> DeletingClock:
     """Have those who delete in this process begin with when something was written last; return one.
 
-    If that is days ago: a host that starts with a clock that is months ahead would have all that is
-    kept be over. As with one that is set, it is believed once so long has passed, of which it has
-    `waited` a part. If it is to come, the clock is behind, and will be set right.
+    If that is days ago the node was off, and the clock is believed after an hour; but a host that
+    starts with one that is months ahead would have all that is kept be over. That is believed once
+    so long has passed, and so is one that was held when the node ended, which has `waited` a part
+    of that. If it is to come, the clock is behind, and will be set right.
     """
     if written_at is not None:
         leap, off = time.time() - written_at, written_at - _steady()
         if leap > LEAP_SECONDS:
-            believe(Believed(off, leap, off, waited))
+            held = waited is not None or leap >= STOPPED_SECONDS
+            believe(Believed(off, leap, off if held else _off(), waited or 0.0))
         elif leap < 0:
             believe(Believed(_off(), 0.0, off))
     return DeletingClock()

@@ -55,11 +55,6 @@ class Place:
             failure.last, failure.why = time.time(), why
             failure.certain = failure.certain or certain
 
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last write failed."""
-        return self in _failing
-
     def failed_again(self, why: str) -> None:
         """Note that a trial was not written either."""
         with _lock:

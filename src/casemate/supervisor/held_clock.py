@@ -45,7 +45,7 @@ class HeldClock:
         known = None if accepted else folders.last_told()
         if held is not None:
             known = held.at if known is None else min(held.at, known)
-        self._deleting = begin_as_of(known, 0.0 if held is None else held.waited)
+        self._deleting = begin_as_of(known, None if held is None else held.waited)
         self._told = ""
         self._look_at = 0.0
         self._is_kept = held is not None or accepted

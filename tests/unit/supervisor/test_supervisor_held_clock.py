@@ -10,7 +10,7 @@ import pytest
 
 from casemate import set_clock
 from casemate.folder.folders import Folders
-from casemate.set_clock import believe
+from casemate.set_clock import BELIEVED_SECONDS, believe
 from casemate.supervisor import held_clock
 from casemate.supervisor.held_clock import FILE, HeldClock
 from support.set_time import Clock
@@ -78,7 +78,10 @@ def test_what_has_passed_is_not_waited_for_again(
     host: Host, time: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_clock, "_KEEP_SECONDS", 0.0)
+    clock = host.start()
     time.now += 10 * DAY
+    clock.look()
+    host.write()
     for _ in range(3):
         clock = host.start()
         assert host.is_kept
@@ -88,6 +91,22 @@ def test_what_has_passed_is_not_waited_for_again(
     assert believed(clock, time) == pytest.approx(time.now)
     assert not host.is_kept
     assert host.said[-1] == "what is over is deleted by the clock again"
+
+
+@pytest.mark.parametrize("days", [1.5, 3, 29])
+def test_a_node_that_was_off_for_days_is_well(host: Host, time: Clock, days: float) -> None:
+    """As over a weekend: it deletes after an hour, and nobody is told of anything."""
+    began = time.now
+    time.pass_(days * DAY)
+    clock = host.start()
+    assert believed(clock, time) == pytest.approx(began, abs=1)
+    assert not host.is_kept and not host.said
+    time.pass_(BELIEVED_SECONDS)
+    assert believed(clock, time) == pytest.approx(time.now)
+    # What leaps from then on is one that runs.
+    time.now += 2 * DAY
+    time.pass_(BELIEVED_SECONDS)
+    assert believed(clock, time) == pytest.approx(time.now - 2 * DAY)
 
 
 def test_set_right_meanwhile_nothing_is_held(host: Host, time: Clock) -> None:
