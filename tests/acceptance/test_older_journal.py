@@ -1,19 +1,29 @@
-"""An older journal in the place of a node's newest one is refused, and on record once accepted."""
+"""Older files in the place of a node's newest ones are refused; a journal's loss is on record."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from casemate.data.starts import MOMENT_SECONDS
 from support.node import TestNode
 from support.stopped_nodes import put, refusal
 
 pytestmark = pytest.mark.sandbox
 SOON = 20.0
+KEEPER = """
+def handler(event, context):
+    if event:
+        context.table("people").put({"id": "ada", "text": event})
+    return context.table("people").get("ada").value["text"]
+"""
+GRANTS = 'tables = [{ name = "people", actions = ["get", "put"] }]'
+PEOPLE = '[table.people]\nkey = "id"\n'
 
 
 def _signed(node: TestNode) -> int:
@@ -82,12 +92,7 @@ def test_an_older_store_of_the_same_start_is_refused(tmp_path: Path) -> None:
         node.start()
         _token(node, "first")
         old = tmp_path / "old"
-        pids = node.processes()
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        put(node.data / "store", old)
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        _copy_running(node, "store", old)
         _token(node, "second")
         node.stop()
         shutil.rmtree(node.data / "store")
@@ -95,3 +100,43 @@ def test_an_older_store_of_the_same_start_is_refused(tmp_path: Path) -> None:
         assert "The store is an older copy" in refusal(node)
     finally:
         node.close()
+
+
+def test_older_records_and_projects_of_the_same_start_are_refused(tmp_path: Path) -> None:
+    """Before: nothing told of either. Records of any age were none that the node looked at."""
+    node = TestNode(tmp_path / "data")
+    try:
+        node.start()
+        node.deploy(KEEPER, grants=GRANTS, resources=PEOPLE, approve=True)
+        assert node.invoke("first").json() == "first"
+        records, data = tmp_path / "records", tmp_path / "projects"
+        _copy_running(node, "journal/records", records)
+        _copy_running(node, "data", data)
+        time.sleep(MOMENT_SECONDS)
+        assert node.invoke("second").json() == "second"
+        node.stop()
+        whole = tmp_path / "whole"
+        put(node.data, whole)
+        put(records, node.data / "journal" / "records")
+        assert "The records are an older copy" in refusal(node)
+        put(whole, node.data)
+        put(data, node.data / "data")
+        node.start()
+        assert node.error(node.invoke("")) is not None
+        assert "the project t is an older copy" in node.errors.read_text()
+        node.stop()
+        put(whole, node.data)
+        node.start()
+        assert node.invoke("").json() == "second"
+    finally:
+        node.close()
+
+
+def _copy_running(node: TestNode, name: str, target: Path) -> None:
+    """Copy a folder as it is at one moment."""
+    pids = node.processes()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    put(node.data / name, target)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)

@@ -141,7 +141,7 @@ class SqliteDatabases:
                 try:
                     migrate(connection)
                     if self._starts is not None:  # one of this name may have been here before
-                        mark(connection, self._starts.current)
+                        mark(connection, self._starts.now())
                 finally:
                     connection.close()
             sync_file(draft)

@@ -54,7 +54,7 @@ class SqliteProjectData(Ports):
         Projects in `accepted_losses` are opened once without the commits that their log has lost.
         `on_created` is awaited when a project has got its database, before anything is kept in it.
         `blobs` opens the place of a project's large objects; none: files below `folder`.
-        `starts` remembers in which start of the node each was opened; without, none is too old.
+        `starts` remembers when each was opened or changed last; without, none is too old.
 
         Raises DataLockedError if another process has it, DataForeignError, DataError.
         """
@@ -76,8 +76,8 @@ class SqliteProjectData(Ports):
         return PERFORMED.changing(operation)(self, operation)
 
     def _opened(self, project: SqliteProject) -> None:
-        if self._starts is not None and project.is_marked:
-            self._starts.note(project.name)
+        if self._starts is not None and project.marked:
+            self._starts.note(project.name, project.marked)
 
     def projects(self) -> list[str]:
         """Return the projects that have a database. Blocks. Raises OSError."""

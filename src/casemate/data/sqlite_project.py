@@ -15,7 +15,7 @@ from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
-from casemate.data.starts import Starts, mark, require_newest
+from casemate.data.starts import Starts, mark, require_newest, write
 from casemate.data.terms import TokenTerms
 from casemate.data.work import ProjectDuties, Work
 from casemate.set_clock import DeletingClock, SetClock
@@ -60,7 +60,9 @@ class SqliteDuties(ProjectDuties):
         return super().begin(connection)
 
     def mark(self, work: Work) -> int:
-        """Before its first change, see whether the clock was set."""
+        """Before its first change, see whether the clock was set, and say when that was."""
+        if not self._looked:
+            self._project.note_moment(work)
         self._follow_clock(work)
         return super().mark(work)
 
@@ -119,8 +121,8 @@ class SqliteProject(OpenProject):
         self._deleting = deleting
         self._starts = starts
         self._may_be_older = may_be_older
-        self.is_marked = False
-        """The database has in which start of the node it is open."""
+        self.marked = 0
+        """The moment that the database has, 0 for none of this start of the node."""
         self.page_version = page_key.version
         """Version of the key that the database is encrypted with."""
         connections = Connections(
@@ -147,13 +149,26 @@ class SqliteProject(OpenProject):
         if self._starts is not None:
             if not self._may_be_older:
                 require_newest(connection, self.name, self._starts.seen(self.name))
-            self.is_marked = mark(connection, self._starts.current)
+            self.marked = mark(connection, self._starts.now())
         self.reload(connection)
         self.marks_key = connection.execute(
             "SELECT value FROM meta WHERE name = 'marks'"
         ).fetchone()[0]
         tokens = connection.execute("SELECT value FROM meta WHERE name = 'tokens'").fetchone()
         self.terms = None if tokens is None else TokenTerms(tokens[0])
+
+    def note_moment(self, work: Work) -> None:
+        """Have a transaction tell when it was made, if that is not known to five seconds."""
+        starts = self._starts
+        if starts is None or not self.marked or (now := starts.now()) <= self.marked:
+            return
+        write(work.connection, now)
+
+        def written() -> None:
+            self.marked = now
+            starts.note(self.name, now)
+
+        work.after_commit(written)
 
     def over_at(self, connection: Connection) -> float:
         """Return the time of this machine, unless it was set forward of late."""

@@ -22,12 +22,14 @@ from casemate.certificates.tls import CertificateSource, NodeTls
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
+from casemate.folder.presence import RECORDS
 from casemate.gateway.accountable import tell_accounts
 from casemate.gateway.existing_projects import ExistingProjects
 from casemate.gateway.observed import counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.records_shipping import RecordsShipping
 from casemate.gateway.seen_journal import SeenJournal
+from casemate.gateway.seen_starts import seen_records
 from casemate.gateway.state import State
 from casemate.model.denial import Denial
 from casemate.model.facts import ControlStateRefused
@@ -85,9 +87,8 @@ class Foundations:
             if state.shipped is None
             else RecordsShipping(self.recorder, state.shipped, lambda: self.nodes.membership.name)
         )
-        self.older_records = (
-            None if state.own is None else OlderRecords(state.own.store, self.records)
-        )
+        self.older_records = None if own is None else OlderRecords(own.store, self.records)
+        self.seen_records = None if own is None else seen_records(own.store, self.records)
         self.denials = DenialRecorder(self.records.deny, loop)
         facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
@@ -120,6 +121,16 @@ class Foundations:
         self.projects.listen(facts)
         self.seal = Seal(self.redactor, self.registry, self.projects.has)
         state.tell_refusals(self._state_refused)
+
+    async def begin_recording(self) -> None:
+        """Have a journal and records, none of which is an older copy. Raises CasemateError."""
+        losses = self.config.accepted_losses
+        await self.seen_journal.begin(losses)
+        if self.seen_records is not None:
+            await self.seen_records.begin(accept_loss=RECORDS in losses)
+            self.seen_records.follow()
+        if self.older_records is not None:
+            await self.older_records.begin()
 
     def _state_refused(self, reason: str) -> None:
         """Tell why what others may have written is not believed; on any thread."""

@@ -322,9 +322,7 @@ class Gateway:
             base.state.own.starts.forget_others(present)
         base.policy.activate(base.policy.prepare(await base.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
-        await base.seen_journal.begin(base.config.accepted_losses)
-        if base.older_records is not None:
-            await base.older_records.begin()
+        await base.begin_recording()
         token = await base.accounts.load(recover_owner=recover_owner)
         if recover_owner:
             await base.recorder.durable()  # that somebody was let in, before the token is shown
@@ -408,6 +406,8 @@ class Gateway:
             await base.state.moves.close()
         await base.data.close()
         await base.seen_journal.close()
+        if base.seen_records is not None:
+            await base.seen_records.close()
         if base.state.own is not None:
             await base.state.own.remember()
         await base.recorder.close(durable_seconds)

@@ -9,7 +9,7 @@ from casemate.folder.folders import Folders
 from casemate.folder.presence import STORE, VAULT, lost_projects
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedFolder
-from casemate.gateway.seen_starts import ProjectStarts, SeenVault
+from casemate.gateway.seen_starts import ProjectStarts, seen_vault
 from casemate.gateway.state import OwnFiles, State
 from casemate.model.processes import GatewayConfig
 from casemate.nodes import Among, IdentityFile, Self
@@ -27,7 +27,7 @@ async def open_own(config: GatewayConfig, folders: Folders, vault: VaultClient, 
         nodes = Among(store, IdentityFile(folders.data), own)
         # What is beside the store may be as old as that is; the vault is told when it is older.
         await nodes.begin(seen=await vault.starts(), accept_loss=accept_loss)
-        seen = SeenVault(store, vault)
+        seen = seen_vault(store, vault)
         await seen.begin(accept_loss=VAULT in config.accepted_losses)
         # Last: a kill before it leaves the store ahead, which is none that is older.
         await vault.keep_starts(nodes.membership.incarnation)

@@ -7,19 +7,16 @@ that remembers fewer than the vault. Those are older copies from within one star
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection
 
 import msgspec
 
-from casemate.background import Background
 from casemate.decoding import decodable
 from casemate.folder.presence import JOURNAL, STORE
+from casemate.gateway.looking import Looking
 from casemate.journal.errors import JournalDamagedError
-from casemate.model.errors import CasemateError
 from casemate.model.facts import Fact, JournalOlder
 from casemate.recorder import RecorderClient
 from casemate.recorder.protocol import Head
@@ -29,7 +26,6 @@ from casemate.store.value import KeptValue
 from casemate.vault import Vault
 
 _log = logging.getLogger(__name__)
-_LOOK_SECONDS = 5.0
 _VAULT_SECONDS = 300.0
 """How often the vault is told: it writes all that it keeps anew."""
 _LATE_SECONDS = 30.0
@@ -66,7 +62,7 @@ class SeenJournal:
         self._vault_has, self._vault_at = 0, time.monotonic()
         self._signed, self._signed_at = 0, time.monotonic()
         self._head: Head | None = None
-        self._background = Background()
+        self._looking, self._at_end = Looking(self._look, "journal seen"), False
 
     async def begin(self, accepted_losses: Collection[str]) -> None:
         """Wait for the journal, and remember how it grows from then on.
@@ -76,7 +72,7 @@ class SeenJournal:
         """
         await self._recorder.ready()
         await self._compare(accepted_losses)
-        self._background.start(self._follow())
+        self._looking.begin()
 
     async def _compare(self, accepted_losses: Collection[str]) -> None:
         head = self._head = await self._recorder.head()
@@ -102,9 +98,8 @@ class SeenJournal:
 
     async def close(self) -> None:
         """Remember how many entries it has at the end."""
-        await self._background.close()
-        with contextlib.suppress(CasemateError):
-            await self._look(at_end=True)
+        self._at_end = True
+        await self._looking.close()
 
     def problem(self) -> str:
         """Return why what happens is recorded and not signed, empty while it is signed."""
@@ -114,15 +109,7 @@ class SeenJournal:
         why = f": {head.unsigned}" if head.unsigned else "."
         return f"{head.size - self._signed} entries of the journal wait to be signed{why}"
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            try:
-                await self._look()
-            except CasemateError as error:
-                _log.warning("an older copy of the journal would not be told: %s", error)
-
-    async def _look(self, *, at_end: bool = False) -> None:
+    async def _look(self) -> None:
         head = await self._recorder.head()
         signed = _signed_entries(head)
         if signed != self._signed or head.size <= signed:
@@ -134,7 +121,7 @@ class SeenJournal:
             await self._keep(head.key, signed)
         # After the store, which is an older one if it remembers less.
         now = time.monotonic()
-        if signed > self._vault_has and (at_end or now - self._vault_at >= _VAULT_SECONDS):
+        if signed > self._vault_has and (self._at_end or now - self._vault_at >= _VAULT_SECONDS):
             await self._vault.keep_journal_entries(signed)
             self._vault_has, self._vault_at = signed, now
 

@@ -1,21 +1,27 @@
 """What the store remembers of a node's other files: an older copy of one of them is told.
 
-A store that is older itself is told by the count of starts that node and vault have (`BeginNode`).
+A store that is older itself is told by the count of starts that node and vault have (`BeginNode`),
+and by what the vault knows of the journal (`SeenJournal`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 import msgspec
 
 from casemate.background import Background
-from casemate.folder.presence import VAULT
+from casemate.data.starts import MOMENT_SECONDS, moment_of
+from casemate.folder.presence import RECORDS, VAULT
+from casemate.gateway.looking import Looking
 from casemate.model.errors import CasemateError
+from casemate.recorder.records.client import RecordsClient
+from casemate.recorder.records.errors import RecordsCorruptError
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue, KeptValues
 from casemate.vault import Vault
@@ -26,16 +32,15 @@ _PARTS = 16
 """A value of the store is bounded; projects are spread over so many."""
 _PAUSE = 1.0
 """Seconds for which starts are collected, to be written together."""
-_VAULT_SECONDS = 5.0
-"""How often the vault is asked for its generation."""
 
 
 class ProjectStarts:
-    """Implements `casemate.data.starts.Starts`. On the event loop, but for `seen`."""
+    """Implements `casemate.data.starts.Starts`. On the event loop, but for what any thread may."""
 
     def __init__(self, store: Store, current: int) -> None:
         """Keep them in `store`; this is start number `current`. See `load`."""
-        self.current = current
+        self._begun, self._begun_at = moment_of(current), time.monotonic()
+        self._loop = asyncio.get_running_loop()
         self._values = KeptValues(store, [f"starts of projects {part}" for part in range(_PARTS)])
         self._seen: list[dict[str, int]] = [{} for _ in range(_PARTS)]
         self._changed: set[int] = set()
@@ -52,12 +57,20 @@ class ProjectStarts:
         """See `Starts.seen`."""
         return self._seen[_part(project)].get(project, 0)
 
-    def note(self, project: str) -> None:
+    def now(self) -> int:
+        """See `Starts.now`."""
+        return self._begun + int((time.monotonic() - self._begun_at) / MOMENT_SECONDS)
+
+    def note(self, project: str, moment: int) -> None:
         """See `Starts.note`."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._note, project, moment)
+
+    def _note(self, project: str, moment: int) -> None:
         part = _part(project)
-        if self._seen[part].get(project) == self.current:
+        if self._seen[part].get(project) == moment:
             return
-        self._seen[part][project] = self.current
+        self._seen[part][project] = moment
         self._changed.add(part)
         self._background.shared(self._write_soon)
 
@@ -74,6 +87,7 @@ class ProjectStarts:
 
     async def close(self) -> None:
         """See `Starts.close`."""
+        await asyncio.sleep(0)  # what was noted on other threads comes first
         await self._background.close()
         await self._write()
 
@@ -91,58 +105,84 @@ class ProjectStarts:
                 _log.warning("an older copy of some projects would not be told: %s", error)
 
 
-class SeenVault:
-    """Tells a `vault.sealed` that is older than what the node had. On the event loop."""
+class SeenCount:
+    """Tells a file that counts less than the node has had of it. On the event loop."""
 
-    def __init__(self, store: Store, vault: Vault) -> None:
-        """Keep in `store` how often `vault` was written."""
-        self._value = KeptValue(store, "vault generation")
-        self._vault = vault
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        count: Callable[[], Awaitable[int]],
+        older: Callable[[int, int], CasemateError],
+    ) -> None:
+        """Keep in `store`, under `name`, what `count` returns, which never goes back.
+
+        `older` makes an error of what there is and what there was.
+        """
+        self._value = KeptValue(store, name)
+        self._count = count
+        self._older = older
         self._seen = 0
-        self._background = Background()
+        self._looking = Looking(self._note, name)
 
     async def begin(self, *, accept_loss: bool) -> None:
-        """Refuse an older vault, unless that is accepted.
+        """Refuse an older one, unless that is accepted.
 
-        Raises VaultDamagedError, VaultError, StoreError.
+        Raises that error, StoreError, and why it cannot be counted.
         """
         self._seen = int(await self._value.read() or 0)
-        has = (await self._vault.status()).generation
+        has = await self._count()
         if has < self._seen and not accept_loss:
-            raise VaultDamagedError(
-                f"The vault is an older copy: vault.sealed was written {has} times, and this "
-                f"node has had one of {self._seen}. Secrets and keys of since are not in it, and "
-                "those that were replaced or deleted are. Nothing was changed.",
-                next_step="Put the newest folder vault/ back, or restore a backup of the whole "
-                f"node. To continue with what is left: casemate serve --accept-loss {VAULT}",
-            )
+            raise self._older(has, self._seen)
         await self._keep(has)
 
     def follow(self) -> None:
-        """Remember what it writes, from the running loop on."""
-        self._background.start(self._follow())
+        """Remember how it grows, from the running loop on."""
+        self._looking.begin()
 
     async def close(self) -> None:
-        """Remember what the vault has written last."""
-        await self._background.close()
-        with contextlib.suppress(CasemateError):
-            await self._note()
-
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(_VAULT_SECONDS)
-            try:
-                await self._note()
-            except CasemateError as error:
-                _log.warning("an older copy of the vault would not be told: %s", error)
+        """Remember the last that there was."""
+        await self._looking.close()
 
     async def _note(self) -> None:
-        await self._keep((await self._vault.status()).generation)
+        await self._keep(await self._count())
 
-    async def _keep(self, generation: int) -> None:
-        if generation != self._seen:
-            await self._value.write(b"%d" % generation)
-            self._seen = generation
+    async def _keep(self, count: int) -> None:
+        if count != self._seen:
+            await self._value.write(b"%d" % count)
+            self._seen = count
+
+
+def seen_vault(store: Store, vault: Vault) -> SeenCount:
+    """Return what tells an older `vault.sealed`, by how often it was written."""
+
+    async def generation() -> int:
+        return (await vault.status()).generation
+
+    def older(has: int, had: int) -> CasemateError:
+        return VaultDamagedError(
+            f"The vault is an older copy: vault.sealed was written {has} times, and this node has "
+            f"had one of {had}. Secrets and keys of since are not in it, and those that were "
+            "replaced or deleted are. Nothing was changed.",
+            next_step="Put the newest folder vault/ back, or restore a backup of the whole "
+            f"node. To continue with what is left: casemate serve --accept-loss {VAULT}",
+        )
+
+    return SeenCount(store, "vault generation", generation, older)
+
+
+def seen_records(store: Store, records: RecordsClient) -> SeenCount:
+    """Return what tells older records, by how many were ever kept."""
+
+    def older(has: int, had: int) -> CasemateError:
+        return RecordsCorruptError(
+            f"The records are an older copy: {has} were kept in them, and this node has had {had}. "
+            "What functions did and were denied since is not in them.",
+            next_step="Put the newest folder journal/records/ back, or restore a backup of the "
+            f"whole node. To go on with what is left: casemate serve --accept-loss {RECORDS}",
+        )
+
+    return SeenCount(store, "records seen", records.count, older)
 
 
 def _part(project: str) -> int:

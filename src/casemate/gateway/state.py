@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from casemate.data import ProjectData, SqliteProjectData
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedBundles
-from casemate.gateway.seen_starts import ProjectStarts, SeenVault
+from casemate.gateway.seen_starts import ProjectStarts, SeenCount
 from casemate.model.integrity import Damaged
 from casemate.model.nodes import ProjectDatabase
 from casemate.nodes import Among, Part
@@ -60,7 +60,7 @@ class OwnFiles:
     data: SqliteProjectData
     starts: ProjectStarts | None = None
     """None where they are only read."""
-    seen_vault: SeenVault | None = None
+    seen_vault: SeenCount | None = None
 
     async def remember(self) -> None:
         """Write what tells an older copy of data and vault, once the data is closed."""

@@ -230,6 +230,10 @@ class GetPlaces(Message, frozen=True, tag=32):
     """Tell how far the streams of other nodes were read."""
 
 
+class CountRecords(Message, frozen=True, tag=33):
+    """Tell how many records were ever kept, those that were deleted since counted in."""
+
+
 Request = (
     Take
     | Find
@@ -249,6 +253,7 @@ Request = (
     | Ship
     | Receive
     | GetPlaces
+    | CountRecords
 )
 
 

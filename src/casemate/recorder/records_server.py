@@ -89,6 +89,8 @@ class RecordsServer:
                 await self._database.rekey((await self._vault.records_key()).key)
             case protocol.CheckRecords():
                 return [*self._database.faults(), *await self._database.scrub(request.rate)]
+            case protocol.CountRecords():
+                return await self._database.count()
             case protocol.BeginTakingOver():
                 return await self._database.begin_taking_over(request.highest)
             case protocol.TakeOver():

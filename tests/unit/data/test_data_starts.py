@@ -13,6 +13,7 @@ from data_support import RESOURCES, FakeVault
 
 from casemate.data import SqliteProjectData, starts
 from casemate.data.errors import DataCorruptError, DataFullError
+from casemate.data.starts import moment_of
 from support.data_calls import Calls
 
 
@@ -20,15 +21,18 @@ class Seen:
     """Implements `Starts`."""
 
     def __init__(self) -> None:
-        self.current = 1
+        self.current, self.ticks = 1, 0
         self.noted: dict[str, int] = {}
         self.closed = 0
 
     def seen(self, project: str) -> int:
         return self.noted.get(project, 0)
 
-    def note(self, project: str) -> None:
-        self.noted[project] = self.current
+    def now(self) -> int:
+        return moment_of(self.current) + self.ticks
+
+    def note(self, project: str, moment: int) -> None:
+        self.noted[project] = moment
 
     async def close(self) -> None:
         self.closed += 1
@@ -87,34 +91,34 @@ def test_a_database_that_has_not_seen_the_last_start_is_refused(
     older = tmp_path / "older"
     shutil.copytree(tmp_path / "data", older)
     begin(read, 2)
-    assert seen.noted == {"p": 2}
+    assert seen.noted == {"p": moment_of(2)}
     shutil.rmtree(tmp_path / "data")
     older.rename(tmp_path / "data")
     for start in (3, 4):
-        with pytest.raises(DataCorruptError, match=r"start 2, and this one .* in start 1") as told:
+        with pytest.raises(DataCorruptError, match=r"start 2, .* this one is of start 1") as told:
             begin(read, start)
         assert "--accept-loss data/p" in str(told.value.next_step)
-        assert seen.noted == {"p": 2}
+        assert seen.noted == {"p": moment_of(2)}
     begin(read, 5, "p")
     begin(read, 6)
-    assert seen.noted == {"p": 6}
+    assert seen.noted == {"p": moment_of(6)}
 
 
 def test_what_was_not_remembered_before_a_kill_is_no_older_copy(begin: Any, seen: Seen) -> None:
     """The database has it first."""
     begin(make, 1)
     begin(read, 2)
-    seen.noted = {"p": 1}
+    seen.noted = {"p": moment_of(1)}
     begin(read, 3)
     seen.noted = {}  # the store was lost, and that was accepted
     begin(read, 1)
-    assert seen.noted == {"p": 1}
+    assert seen.noted == {"p": moment_of(1)}
 
 
 def test_a_new_database_of_a_name_that_was_here_before_is_none(
     begin: Any, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen.noted = {"p": 7}
+    seen.noted = {"p": moment_of(7)}
     with monkeypatch.context() as patch:
         # Killed once it has its place, before it is open.
         patch.setattr("casemate.data.databases.SqliteProject", None)
@@ -122,19 +126,19 @@ def test_a_new_database_of_a_name_that_was_here_before_is_none(
             begin(make, 8)
     assert list((tmp_path / "data").glob("p@1.db"))
     begin(make, 9)
-    assert seen.noted == {"p": 9}
+    assert seen.noted == {"p": moment_of(9)}
 
 
 def test_an_earlier_release_left_no_start(
     begin: Any, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("casemate.data.databases.mark", lambda *_: False)
-        patch.setattr("casemate.data.sqlite_project.mark", lambda *_: False)
+        patch.setattr("casemate.data.databases.mark", lambda *_: 0)
+        patch.setattr("casemate.data.sqlite_project.mark", lambda *_: 0)
         begin(make, 1)
     assert not seen.noted
     begin(read, 2)
-    assert seen.noted == {"p": 2}
+    assert seen.noted == {"p": moment_of(2)}
 
 
 def test_a_rotation_of_keys_takes_it_along(begin: Any, seen: Seen) -> None:
@@ -145,7 +149,7 @@ def test_a_rotation_of_keys_takes_it_along(begin: Any, seen: Seen) -> None:
 
     begin(rotate, 5, newest=2)
     begin(read, 6, newest=2)
-    assert seen.noted == {"p": 6}
+    assert seen.noted == {"p": moment_of(6)}
 
 
 def test_a_full_disk_keeps_no_project_closed_and_is_remembered_as_none(
@@ -159,9 +163,9 @@ def test_a_full_disk_keeps_no_project_closed_and_is_remembered_as_none(
     with monkeypatch.context() as patch:
         patch.setattr(starts, "transaction", full)
         begin(read, 2)
-    assert seen.noted == {"p": 1}
+    assert seen.noted == {"p": moment_of(1)}
     begin(read, 3)
-    assert seen.noted == {"p": 3}
+    assert seen.noted == {"p": moment_of(3)}
 
 
 def test_it_is_written_once_for_each_start(
@@ -185,3 +189,65 @@ def test_it_is_written_once_for_each_start(
 
     begin(often, 2)
     assert written == [2]
+
+
+def test_an_older_copy_of_the_same_start_is_refused(begin: Any, seen: Seen, tmp_path: Path) -> None:
+    """Before: what was opened in the node's last start was none, however old."""
+    older = tmp_path / "older"
+
+    async def often(data: Data) -> None:
+        await make(data)
+        seen.ticks = 7
+        shutil.copytree(tmp_path / "data", older)
+        assert seen.noted == {"p": moment_of(1)}
+        await make(data)
+        assert seen.noted == {"p": moment_of(1) + 7}
+
+    begin(often, 1)
+    shutil.rmtree(tmp_path / "data")
+    older.rename(tmp_path / "data")
+    with pytest.raises(DataCorruptError, match=r"start 1, after 35 s, and .* start 1, after 0 s"):
+        begin(read, 2)
+    begin(read, 2, "p")
+
+
+def test_a_moment_is_written_once_along_with_a_change_and_never_for_a_look(
+    begin: Any, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(make, 1)
+    written: list[int] = []
+
+    def writing(connection: Any, moment: int) -> None:
+        written.append(moment - moment_of(2))
+        starts.write(connection, moment)
+
+    monkeypatch.setattr("casemate.data.sqlite_project.write", writing)
+
+    async def often(data: Data) -> None:
+        for seen.ticks in (0, 0, 3, 3, 4, 5):
+            await read(data)
+            if seen.ticks != 4:
+                await make(data)
+
+    begin(often, 2)
+    assert written == [3, 5]
+
+
+def test_a_full_database_takes_what_makes_room_at_any_moment(
+    begin: Any, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A moment that was not written once, and would need room, is no reason to refuse a change."""
+    begin(make, 1)
+
+    def full(*_given: Any) -> Any:
+        raise DataFullError("The disk is full.")
+
+    async def change(data: Data) -> None:
+        await make(data)
+        seen.ticks = 9
+        await make(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(starts, "transaction", full)
+        begin(change, 2)
+    assert seen.noted == {"p": moment_of(1)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from casemate.gateway import seen_journal
+from casemate.gateway import looking, seen_journal
 from casemate.gateway.seen_journal import SeenJournal
 from casemate.journal.errors import JournalDamagedError
 from casemate.model.facts import Fact, JournalOlder
@@ -140,7 +140,7 @@ def test_another_journal_is_compared_with_nothing_that_the_store_has_of_this_one
 def test_how_it_grows_is_remembered_and_by_the_vault_after_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seen_journal, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.01)
 
     async def scene(node: Node) -> None:
         seen = await node.start(3)

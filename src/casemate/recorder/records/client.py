@@ -271,6 +271,10 @@ class RecordsClient:
 
     # -- what was in the store before ------------------------------------------------------------
 
+    async def count(self) -> int:
+        """Return how many records were ever kept, deleted ones counted in. Raises CasemateError."""
+        return await self._recorder.ask(int, protocol.CountRecords)
+
     async def begin_taking_over(self, highest: Mapping[str, int]) -> bool:
         """Leave room for what an older store has; False: it was taken over before."""
         return await self._recorder.ask(bool, lambda n: protocol.BeginTakingOver(n, dict(highest)))

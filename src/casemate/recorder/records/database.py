@@ -247,6 +247,15 @@ class RecordsDatabase:
 
         return await self._run(self._reads, self._connections.read, find)
 
+    async def count(self) -> int:
+        """Return how many records were ever kept: it never goes back. Raises RecordsError."""
+
+        def find(connection: engine.Connection) -> int:
+            (kept,) = connection.execute("SELECT total(seq) FROM sqlite_sequence").fetchone()
+            return int(kept)
+
+        return await self._run(self._reads, self._connections.read, find)
+
     async def begin_taking_over(self, highest: dict[str, int]) -> bool:
         """Leave room for what an older store has; False: all of it was taken over before."""
         return await self._writer.submit(lambda c: taking_over.begin(c, highest))
