@@ -2,8 +2,9 @@
 
 After its handshake a client may send other messages without end: new keys (KeyUpdate), and in
 TLS 1.2 greetings that are refused. OpenSSL takes each and counts none. One costs ten times what it
-takes to send its 27 bytes, so that a single connection had a core to itself. Here OpenSSL is given
-a few records at a time, and whoever sends many that hold no data is cut.
+takes to send its 27 bytes, so that a single connection had a core to itself. Before that, it takes
+a greeting of 128 KiB in as many records, for 60 ms of the processor. Here OpenSSL is given a few
+records at a time, and whoever sends many that hold no data is cut.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import ssl
 from typing import Any
 
 MOST_BESIDE = 64
-"""Records after the handshake that held no data. One with data makes up for one without."""
+"""Records of the handshake, and after it those that held no data."""
+SHARE = 8
+"""Records with data that make up for one without: they may have a byte each, and cost a tenth."""
 _AT_ONCE = 32
 """Records that OpenSSL gets before it is looked at what came of them."""
 _READ_BYTES = 64 * 1024
@@ -47,18 +50,19 @@ class BoundedTls(ssl.SSLObject):
         self._missing = 0
         """Bytes of the present record that are still to come."""
         self._beside = 0
-        """Records that were given, but those that held data and as many others."""
+        """Records that were given, but those that held data and what they make up for: in parts of
+        which each record has `SHARE`."""
 
     def do_handshake(self) -> None:
-        """Go on with the handshake; OpenSSL bounds what belongs to that itself."""
+        """Go on with the handshake. OpenSSL bounds its bytes; this, in how many parts they come."""
         while True:
             try:
                 super().do_handshake()
             except ssl.SSLWantReadError:
                 if not self._take():
                     raise
-                self._beside = 0
             else:
+                self._beside = 0
                 return
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
@@ -72,7 +76,7 @@ class BoundedTls(ssl.SSLObject):
                 if not self._take():
                     raise
             else:
-                self._beside = max(0, self._beside - 2)
+                self._beside = max(0, self._beside - SHARE - 1)
                 return found
 
     def pending(self) -> int:
@@ -93,7 +97,7 @@ class BoundedTls(ssl.SSLObject):
 
     def _take(self) -> bool:
         """Give OpenSSL some records, and tell whether there were any."""
-        if self._beside > MOST_BESIDE:
+        if self._beside > MOST_BESIDE * SHARE:
             raise TooMuchBesideError
         if not self._rest:
             data = self._incoming.read(_READ_BYTES)
@@ -120,7 +124,7 @@ class BoundedTls(ssl.SSLObject):
             return True
         if self._header or size < _HEADER or size - _HEADER != data[3] << 8 | data[4]:
             return False
-        self._beside += 1
+        self._beside += SHARE
         return True
 
     def _end_of_some(self, data: memoryview) -> int:
@@ -139,7 +143,7 @@ class BoundedTls(ssl.SSLObject):
                 self._missing = int.from_bytes(self._header[3:], "big")
                 self._header = b""
                 begun += 1
-        self._beside += begun
+        self._beside += begun * SHARE
         return at
 
 

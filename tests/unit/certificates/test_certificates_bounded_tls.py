@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import random
 import ssl
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from casemate.certificates import issuing
-from casemate.certificates.bounded_tls import MOST_BESIDE, TooMuchBesideError
+from casemate.certificates.bounded_tls import MOST_BESIDE, SHARE, TooMuchBesideError
 from casemate.certificates.issuing import Names
 from casemate.certificates.tls_settings import tls_context
 from support.tls_records import ClientRecords, client
@@ -84,8 +85,35 @@ def test_new_keys_now_and_then_are_taken(ends: Ends) -> None:
     """Also for as long as a connection lasts."""
     by_hand = ends.by_hand
     assert ends.read(by_hand.new_keys(MOST_BESIDE // 2) + by_hand.data(b"a")) == b"a"
-    raw = b"".join(by_hand.new_keys(asked=True) + by_hand.data(b"b") for _ in range(1000))
-    assert ends.read(raw) == b"b" * 1000
+    raw = b""
+    for _ in range(500):
+        raw += by_hand.new_keys(asked=True)
+        raw += b"".join(by_hand.data(b"b") for _ in range(SHARE))
+    assert ends.read(raw) == b"b" * 500 * SHARE
+
+
+def test_a_byte_of_data_between_new_keys_does_not_make_up_for_them(ends: Ends) -> None:
+    """Before: half of it new keys without end, four times as dear as the data alone."""
+    by_hand = ends.by_hand
+    raw = b"".join(by_hand.new_keys() + by_hand.data(b"x") for _ in range(500))
+    with pytest.raises(TooMuchBesideError):
+        ends.read(raw)
+
+
+@pytest.mark.parametrize(("part", "cut"), [(1, True), (16, True), (2000, False)])
+def test_a_greeting_in_many_parts_is_cut(part: int, cut: bool) -> None:
+    """Before: one of 60 KB in as many records took 30 ms, and each peer may send a hundred."""
+    padding = b"\0\x15" + struct.pack(">H", 60_000) + bytes(60_000)
+    said = b"\3\3" + bytes(33) + b"\0\2\x13\2\1\0" + struct.pack(">H", len(padding)) + padding
+    said = b"\1" + struct.pack(">I", len(said))[1:] + said
+    received, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = tls_context(PAIR).wrap_bio(received, outgoing, server_side=True)
+    for at in range(0, len(said), part):
+        piece = said[at : at + part]
+        received.write(b"\x16\3\1" + struct.pack(">H", len(piece)) + piece)
+    with pytest.raises(ssl.SSLError) as told:
+        server.do_handshake()
+    assert isinstance(told.value, TooMuchBesideError) is cut
 
 
 @pytest.mark.parametrize("piece", [1, 27, 100, 1 << 20])
