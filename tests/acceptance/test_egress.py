@@ -348,6 +348,26 @@ def test_a_connection_ends_with_its_zygote(own: TestNode) -> None:
         assert do(own, function, "connect", port=16001)["connected"]
 
 
+@pytest.mark.parametrize("taken", ["grant", "function"])
+def test_a_connection_ends_with_its_grant(node: TestNode, origin: HttpOrigin, taken: str) -> None:
+    """Before: it stayed open until its call ended, whatever was deployed meanwhile."""
+    seen = Seen()
+    with Origin(seen) as held, ThreadPoolExecutor(1) as pool:
+        both = grant(held.port, forward=16001), grant(origin.port)
+        function = deploy(node, "taken", *both, limits='timeout = "60s"')
+        pool.submit(node.invoke, {"do": "hold", "port": 16001, "seconds": 8}, function=function)
+        assert seen.opened.wait(10)
+        deploy(node, "taken", *both, limits='timeout = "50s"')
+        deploy(node, "other", grant(origin.port))
+        assert not seen.ended.wait(0.5), "nothing was taken away"
+        if taken == "grant":
+            deploy(node, "taken", limits='timeout = "50s"')
+        else:
+            gone = node.client.delete(f"{node.url}/api/v1/functions/{function}")
+            assert gone.status_code < 300, gone.text
+        assert seen.ended.wait(4)
+
+
 def test_a_proxy_that_ends_is_replaced(own: TestNode) -> None:
     """Nothing falls back to anything meanwhile: connections end, and calls wait or fail."""
     seen = Seen()

@@ -146,6 +146,8 @@ class Catalogue:
         """Those that have functions, or routes that were given to them."""
         self._only: str | None = None
         """The one project that has functions; None if there are several, or none."""
+        self.on_replaced: Callable[[], None] = lambda: None
+        """Called whenever something else may be in force, before anything is done by it."""
 
     def replace(
         self,
@@ -166,6 +168,7 @@ class Catalogue:
         projects = {project for project, _ in entries}
         self._projects = frozenset(projects).union(claim.project for claim in claims)
         self._only = projects.pop() if len(projects) == 1 else None
+        self.on_replaced()
 
     @property
     def claims(self) -> tuple[RouteClaim, ...]:

@@ -15,6 +15,7 @@ from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.granted import CompiledGrants
+from casemate.model.restriction import EVERYTHING
 
 _NO_HOST = "-"
 """A label that no host has: stands for any name below a wildcard that nothing else names."""
@@ -88,6 +89,28 @@ def _common_prefixes(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, .
         return one or two
     both = [p for p in one if p.startswith(two)] + [q for q in two if q.startswith(one)]
     return tuple(dict.fromkeys(both)) or None
+
+
+def withdrawn_hosts(version: Version, now: Version) -> tuple[str, ...]:
+    """Return the hosts that a version was granted and, as it is in force now, is not any more.
+
+    A host of which it may still reach another port, or a name below, is none of them: connections
+    are ended by their host.
+    """
+    left = _hosts(now)
+    if not left and _hosts(version):
+        return (EVERYTHING,)
+    return tuple(
+        host
+        for host in _hosts(version)
+        if not any(one == host or (host[0] == "*" and one.endswith(host[1:])) for one in left)
+    )
+
+
+def _hosts(version: Version) -> tuple[str, ...]:
+    grants = version.spec.grants
+    names = (each.name for each in grants if each.kind is GrantKind.EGRESS)
+    return tuple(dict.fromkeys(name.rpartition(":")[0].strip("[]") for name in names))
 
 
 def _common_egress(then: tuple[Grant, ...], now: tuple[Grant, ...]) -> list[Grant]:

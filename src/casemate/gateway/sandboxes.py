@@ -8,6 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from casemate.admission.in_force import withdrawn_hosts
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.foundations import Foundations
@@ -78,12 +79,16 @@ class Sandboxes:
         happenings.on_nobodys = self.client.ahead.spoil
         base.baselines.on_calls_changed = self.client.renew
         base.allowance.cutting.changed = self.client.cut_off
+        base.catalogue.on_replaced = self.client.cut_off
 
     def _cut(self, version: Version) -> tuple[str, ...]:
         """Return which hosts nothing of a version goes to."""
         if self._base.allowance.cutting.cuts(version.project, version.function):
             return (EVERYTHING,)
-        return self._base.restrictions.hosts(version.project, version.function)
+        restricted = self._base.restrictions.hosts(version.project, version.function)
+        if self._base.config.learn:
+            return restricted
+        return (*restricted, *withdrawn_hosts(version, self._base.catalogue.in_force(version)))
 
     def _tampered(self, digest: str, reason: str) -> None:
         """Tell that a bundle is not what it was, once for each function that it is of."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.admission import DIRECT, Catalogue, Closure
-from casemate.admission.in_force import intersection, is_direct
+from casemate.admission.in_force import intersection, is_direct, withdrawn_hosts
 from casemate.model.deployment import Version
 from casemate.model.function import HttpTrigger
 from casemate.model.grant import Grant, GrantKind
@@ -116,3 +117,33 @@ def test_where_nothing_is_live_nothing_is_granted() -> None:
     catalogue.replace([deployed(first, version(2), live={}, old={1: 100})])
     found = catalogue.find("t", "f", "old")
     assert found is not None and found.spec.grants == ()
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "withdrawn"),
+    [
+        (["a.org:443"], ["a.org:443"], ()),
+        (["a.org:443"], [], ("*",)),
+        ([], [], ()),
+        (["a.org:443", "b.org:443"], ["b.org:443"], ("a.org",)),
+        (["a.org:443", "a.org:80"], ["a.org:80"], ()),
+        (["*.a.org:443", "b.org:1"], ["x.a.org:443", "b.org:1"], ()),
+        (["*.a.org:443", "b.org:1"], ["a.org:443", "b.org:1"], ("*.a.org",)),
+        (["x.a.org:443", "b.org:1"], ["*.a.org:443", "b.org:1"], ()),
+        (["[2001:db8::1]:5", "b.org:1"], ["b.org:1"], ("2001:db8::1",)),
+    ],
+)
+def test_hosts_that_were_taken_away_are_told(
+    then: list[str], now: list[str], withdrawn: tuple[str, ...]
+) -> None:
+    first = version(1, grants=tuple(map(host, then)))
+    second = version(2, grants=tuple(map(host, now)))
+    catalogue = Catalogue()
+    seen: list[int] = []
+    catalogue.on_replaced = lambda: seen.append(catalogue.revision)
+    catalogue.replace([deployed(first, second, live={2: 100})])
+    assert seen == [1]
+    assert withdrawn_hosts(first, catalogue.in_force(first)) == withdrawn
+    assert withdrawn_hosts(second, catalogue.in_force(second)) == ()
+    catalogue.replace([])
+    assert withdrawn_hosts(first, catalogue.in_force(first)) == (("*",) if then else ())
