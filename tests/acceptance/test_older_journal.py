@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,8 +136,12 @@ def test_older_records_and_projects_of_the_same_start_are_refused(tmp_path: Path
 def _copy_running(node: TestNode, name: str, target: Path) -> None:
     """Copy a folder as it is at one moment."""
     pids = node.processes()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    _signal(pids, signal.SIGSTOP)
     put(node.data / name, target)
+    _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: list[int], number: int) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # an instance that has ended meanwhile
+            os.kill(pid, number)
