@@ -20,7 +20,8 @@ LEAP_SECONDS: Final = 86_400.0
 an operator says that it is right."""
 
 STOPPED_SECONDS: Final = 30 * 86_400.0
-"""A node may have been off for so long: what it finds ahead then is believed as one that was set."""
+"""A node may have been off for so long: a clock that is ahead by less then is believed as one that
+was set."""
 OFF_SECONDS: Final = 300.0
 """What the clocks of nodes that share their state may differ by."""
 

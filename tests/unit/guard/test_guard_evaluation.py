@@ -63,6 +63,25 @@ def test_values_in_the_place_of_an_expression(value: str, checked: str, blocked:
 
 
 @pytest.mark.parametrize(
+    ("head", "value", "tail", "blocked"),
+    [
+        ("", " 6 ", " * 12", False),
+        ("", "6  ", " * 12", False),
+        ("2 + ", " 6 ", " * 12", False),
+        ("", " secret ", " * 12", True),
+        ("", " (6) ", " * 12", True),
+        ("", " \n6", " * 12", True),
+        # In several lines blanks where one begins decide what belongs to what.
+        ("if ready:\n  go()\n", "  0", "\n", True),
+        ("if ready:\n", " 1", "\nelse:\n 2", True),
+        ("if ready:\n 1\n", "  6", "", True),
+    ],
+)
+def test_blanks_around_a_number(head: str, value: str, tail: str, blocked: bool) -> None:
+    assert _blocked(head, value, tail) is blocked
+
+
+@pytest.mark.parametrize(
     ("head", "value", "checked", "blocked"),
     [
         ("", "os", "", True),

@@ -168,9 +168,9 @@ def _is_sign(text: str, span: Span) -> bool:
 
 
 def _trimmed(text: str, span: Span) -> Span:
-    """Leave out blanks around a span: they mean nothing, but where a line begins."""
+    """Leave out blanks around a span: they mean nothing, but where one of several lines begins."""
     part = text[span.start : span.end]
-    if not text[: span.start].rpartition("\n")[2].strip():
+    if "\n" in text and not text[: span.start].rpartition("\n")[2].strip():
         return span
     start = span.start + len(part) - len(part.lstrip(" "))
     return span._replace(start=start, end=start + len(part.strip(" ")))
