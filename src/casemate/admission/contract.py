@@ -10,7 +10,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from casemate.contracts import Contract, ContractError, Violation, exceeded, values_of
+from casemate.contracts import (
+    Contract,
+    ContractError,
+    Violation,
+    exceeded,
+    too_large,
+    values_of,
+)
 from casemate.decoding import (
     DECODING_ERRORS,
     MAX_DIGITS,
@@ -152,12 +159,12 @@ def _slow_to_read(data: bytes) -> Violation | None:
 
 
 def _check(contract: Checked, data: bytes) -> Violation | None:
-    slow = _slow_to_read(data)
-    if slow is not None:
-        return slow
-    if contract is None or isinstance(contract, Violation):
-        return contract or exceeded(data)
-    costly = contract.costly(data)
+    if isinstance(contract, Violation):
+        return contract
+    # What only counts bytes comes first: each other look at 100 MB holds the event loop.
+    if contract is None:
+        return too_large(data) or _slow_to_read(data) or exceeded(data)
+    costly = contract.costly(data) or _slow_to_read(data)
     if costly is not None:
         return costly
     try:

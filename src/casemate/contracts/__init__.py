@@ -7,7 +7,7 @@ follows a reference out of a schema. May import `model` and nothing else of ours
 
 from casemate.contracts.difference import tightened
 from casemate.contracts.inference import infer
-from casemate.contracts.limits import exceeded
+from casemate.contracts.limits import exceeded, too_large
 from casemate.contracts.report import DIRECT, contracts_of, tighter, uncovered
 from casemate.contracts.schema import (
     DIALECT,
@@ -34,6 +34,7 @@ __all__ = [
     "infer",
     "tightened",
     "tighter",
+    "too_large",
     "uncovered",
     "values_of",
 ]

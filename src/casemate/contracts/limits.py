@@ -52,9 +52,10 @@ _decode = msgspec.json.Decoder().decode
 
 def exceeded(data: bytes) -> Violation | None:
     """Return the limit that data (JSON, known to be valid) exceeds, None if it is within all."""
+    large = too_large(data)
+    if large is not None:
+        return large
     size = len(data)
-    if size > MAX_SIZE:
-        return _beyond("size")
     nested = data.count(b"{") + data.count(b"[")
     values = data.count(b",") + nested
     if (
@@ -66,6 +67,11 @@ def exceeded(data: bytes) -> Violation | None:
     ):
         return None
     return _walked(data)
+
+
+def too_large(data: bytes) -> Violation | None:
+    """Return the limit on size if data exceeds it, whatever it is."""
+    return _beyond("size") if len(data) > MAX_SIZE else None
 
 
 def _depth_is_bounded(data: bytes) -> bool:
