@@ -78,6 +78,7 @@ class Neighbour:
         ("granted", "few"),
         ("bare", "denied"),
         ("bare", "lines"),
+        pytest.param("bare", "far_lines", marks=pytest.mark.storm),
         pytest.param("bare", "long_lines", marks=pytest.mark.storm),
         pytest.param("bare", "drip", marks=pytest.mark.storm),
     ],

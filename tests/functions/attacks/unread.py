@@ -56,6 +56,11 @@ def lines(seconds):
     return keep_sending(frame(b"L", {"level": "info", "at": 1.0}) * 500, seconds)
 
 
+def far_lines(seconds):
+    """Log lines with times that are slow to read."""
+    return keep_sending(frame(b"L", {"level": "info", "at": 1e308}) * 500, seconds)
+
+
 def long_lines(seconds):
     return keep_sending(frame(b"L", {"level": "x" * 200_000, "at": 1.0}), seconds)
 
@@ -69,7 +74,7 @@ def drip(seconds):
             sock.send(b"x")
 
 
-ATTACKS = {each.__name__: each for each in (many, few, denied, lines, long_lines, drip)}
+ATTACKS = {each.__name__: each for each in (many, few, denied, lines, far_lines, long_lines, drip)}
 
 
 def handler(event, context):

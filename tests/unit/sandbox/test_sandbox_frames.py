@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from casemate.sandbox.frames import MAX_LINES, Output
+import msgspec
+import pytest
+
+from casemate.sandbox.frames import MAX_LINES, Output, decode_log
 
 
 def out(*entries: tuple[str, bytes], limit: int = 1000) -> Output:
@@ -50,3 +53,15 @@ def test_taking_frees_no_room_for_more() -> None:
         many.add(1.0, "info", b"\n")
     assert len(many.take()) == MAX_LINES
     assert not many.add(1.0, "info", b"\n")
+
+
+@pytest.mark.parametrize("at", ["1e308", "1E+300", "-1.5e-308", "0e0"])
+def test_a_time_that_is_slow_to_read_is_not_read(at: str) -> None:
+    """A hundred times as slow as others: thousands of lines held all calls of the node for 0.3 s."""
+    with pytest.raises(msgspec.ValidationError, match="exponent"):
+        decode_log(b'{"level":"info","at":%b}' % at.encode())
+
+
+def test_what_a_log_frame_says_is_read() -> None:
+    entry = decode_log(b'{"level":"stage2-prelude","at":1764768000.25}')
+    assert (entry.level, entry.at) == ("stage2-prelude", 1764768000.25)
