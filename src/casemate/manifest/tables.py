@@ -36,6 +36,7 @@ from casemate.manifest.structure import (
 )
 from casemate.manifest.trigger_fields import CONTRACT
 from casemate.manifest.trigger_tables import DELIVERY, TRIGGERS
+from casemate.model.caps import MAX_OPEN_FILES
 from casemate.model.function import (
     HANDLER_PATTERN,
     KIB,
@@ -84,7 +85,7 @@ LIMITS = Table(
         ),
         _limit("cpu", Number(0.05, 64), "Cores one instance may use."),
         _limit("processes", Whole(1, 1024), "Processes and threads of one instance."),
-        _limit("open_files", Whole(16, 65536), "Open files of each process."),
+        _limit("open_files", Whole(16, MAX_OPEN_FILES), "Open files of each process."),
         _limit(
             "timeout",
             Duration(0.01, 900.0, 10.0),

@@ -9,8 +9,11 @@ import msgspec
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import Limits
 
+MAX_OPEN_FILES = 65_536
+"""The most that a manifest may write."""
 _MIB = 1024 * 1024
 _TABLES_SHOWN = 3
+_COUNTED = ("concurrency", "open_files")
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +27,8 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
     """Instances of one function at the same time."""
     warm: int
     """Instances that wait for calls whatever the rate, of all functions together."""
+    open_files: int = MAX_OPEN_FILES
+    """Of each process of an instance: what the node itself may have open (`ulimit -Hn`)."""
 
     @classmethod
     def of_host(cls, memory: int) -> Caps:
@@ -44,6 +49,7 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
                 ("memory", limits.memory, self.memory),
                 ("tmp", limits.tmp, self.tmp),
                 ("concurrency", limits.concurrency, self.concurrency),
+                ("open_files", limits.open_files, self.open_files),
             )
             if asked > most
         ]
@@ -51,7 +57,8 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInputError(
                 f"The function asks for {', '.join(above)}.",
                 next_step=f"Ask for less in [function.{function}.limits], or have the operator "
-                "start the node with --max-memory, --max-tmp or --max-instances.",
+                "start the node with --max-memory, --max-tmp or --max-instances, or for "
+                "open_files with a higher limit (ulimit -n, LimitNOFILE= in its unit).",
             )
 
     def require_warm(self, asked: int, others: int, functions: Sequence[str]) -> None:
@@ -72,4 +79,4 @@ def _tables(functions: Sequence[str]) -> str:
 
 
 def _shown(name: str, value: int) -> str:
-    return str(value) if name == "concurrency" else f"{value / _MIB:.0f}MB"
+    return str(value) if name in _COUNTED else f"{value / _MIB:.0f}MB"

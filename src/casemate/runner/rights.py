@@ -43,7 +43,9 @@ def give_up_rights(assignment: dict[str, Any], filters: ZygoteFilters) -> int | 
     # The order matters. A change of id needs CAP_SETUID, so it comes before the capabilities go.
     # With it the kernel sets anew whether a process is dumpable (commit_creds), so that comes after
     # it. Without CAP_SYS_ADMIN a filter needs no_new_privs.
-    files = assignment["open_files"]
+    # Of a node that may have fewer open than when the function was deployed it gets those.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(assignment["open_files"], most) if most >= 0 else assignment["open_files"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if assignment["identity"]:
         linux.become(assignment["identity"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
 
-from casemate.model.caps import Caps
+from casemate.model.caps import MAX_OPEN_FILES, Caps
 from casemate.model.errors import InvalidInputError, ProtectionMissingError
 from casemate.model.processes import RESTORES
 from casemate.model.trusted_proxies import TrustedProxies
@@ -115,11 +116,16 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     def caps(self, memory: int) -> Caps:
         """Return what no function may exceed, on a host with `memory` bytes."""
         derived = Caps.of_host(memory)
+        # No process of the node can give another one more than it may have itself.
+        _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if files == resource.RLIM_INFINITY:
+            files = MAX_OPEN_FILES
         return Caps(
             memory=self.bounds.memory or derived.memory,
             tmp=self.bounds.tmp or derived.tmp,
             concurrency=self.bounds.instances or derived.concurrency,
             warm=derived.warm if self.bounds.warm is None else self.bounds.warm,
+            open_files=min(files, MAX_OPEN_FILES),
         )
 
 

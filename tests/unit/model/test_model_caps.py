@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from casemate.model.caps import Caps
@@ -23,13 +24,14 @@ def test_caps_follow_the_host() -> None:
 
 
 def test_each_excess_is_told_with_both_figures() -> None:
-    asked = Limits(memory=64 * GIB, tmp=3 * GIB, concurrency=1000)
+    asked = Limits(memory=64 * GIB, tmp=3 * GIB, concurrency=1000, open_files=65_536)
     with pytest.raises(InvalidInputError) as caught:
-        Caps.of_host(8 * GIB).require("report", asked)
+        msgspec.structs.replace(Caps.of_host(8 * GIB), open_files=1024).require("report", asked)
     for text in (
         "memory = 65536MB (this node gives at most 4096MB)",
         "tmp = 3072MB (this node gives at most 2048MB)",
         "concurrency = 1000 (this node gives at most 128)",
+        "open_files = 65536 (this node gives at most 1024)",
     ):
         assert text in caught.value.message
     assert "--max-memory" in str(caught.value.next_step)

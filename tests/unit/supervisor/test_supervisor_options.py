@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import subprocess
 import sys
@@ -21,6 +22,15 @@ from casemate.supervisor.options import RISKS, ServeOptions
 
 def options(*risks: str) -> ServeOptions:
     return ServeOptions(data=Path("d"), host="127.0.0.1", port=0, accepted_risks=risks)
+
+
+@pytest.mark.parametrize(("hard", "given"), [(20_000, 20_000), (1 << 20, 65_536), (-1, 65_536)])
+def test_no_process_is_promised_more_open_files_than_the_node_may_have(
+    hard: int, given: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deploy that asked for more was answered: the zygote is gone."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (hard, hard))
+    assert options().caps(1 << 33).open_files == given
 
 
 def test_no_risk_is_accepted_unless_it_is_named() -> None:
