@@ -57,7 +57,7 @@ def test_taking_frees_no_room_for_more() -> None:
 
 @pytest.mark.parametrize("at", ["1e308", "1E+300", "-1.5e-308", "0e0"])
 def test_a_time_that_is_slow_to_read_is_not_read(at: str) -> None:
-    """A hundred times as slow as others: thousands of lines held all calls of the node for 0.3 s."""
+    """It takes a hundred times as long: thousands of lines held all calls of a node for 0.3 s."""
     with pytest.raises(msgspec.ValidationError, match="exponent"):
         decode_log(b'{"level":"info","at":%b}' % at.encode())
 
