@@ -57,6 +57,8 @@ def check_folder(node: TestNode, data: Path) -> tuple[int, Any]:
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
+    if done.stdout:  # what is as it was written is not all that there is
+        assert "Not read: the journal and the records" in done.stderr
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 

@@ -58,7 +58,8 @@ def check(
 
     Pages, logs, counters, objects, bundles and the vault's files are read; nothing is changed. The
     node goes on serving; with --data the folder of a stopped one is read, with --backup a backup.
-    The exit code is 1 if anything was found.
+    `casemate journal verify` reads the journal. That and the records of invocations are not read
+    of a stopped node. The exit code is 1 if anything was found.
     """
     if backup is not None:
         _backup(backup, data, master_key, json=json)
@@ -70,6 +71,12 @@ def check(
         )
     with progress("Checking all that the node keeps ...") as shown:
         report = _folder(data, master_key, shown) if data is not None else _node(shown)
+    if data is not None:
+        # Both are the recorder's, whose keys the vault gives to nobody else.
+        note(
+            "Not read: the journal and the records of invocations. A running node reads them: "
+            "`casemate journal verify`, `casemate check`."
+        )
     if json:
         print_json(report)
     else:
