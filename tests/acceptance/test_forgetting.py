@@ -6,9 +6,13 @@ import tempfile
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
 
+from casemate.admission.grants import describe
 from casemate.manifest import load
+from casemate.model.function import named_resources
+from casemate.operations.functions import Foreseen, PlannedFunction
 from support.attempts.others import Somebody, owner
 from support.built_bundles import packed
 from support.node import TestNode
@@ -74,6 +78,8 @@ def test_what_is_to_be_forgotten_is_approved(node: TestNode, way: str) -> None:
     resources = declared(**changes)
     refused = developer.deploys(APP, project=project, grants=GRANTS, resources=resources)
     assert told in refused, refused
+    # The client is told before it builds, and names it beside the grants that it asks about.
+    assert told in str(planned(node, project, resources)), "asked before a build"
     assert there(node, project) == [3, 3, 3]
     # Who may approve has it done, and that is on record.
     node.deploy(APP, project=project, grants=GRANTS, resources=resources, approve=True)
@@ -104,6 +110,30 @@ def test_a_deploy_that_fails_has_nothing_forgotten(node: TestNode) -> None:
     answer = both(node, "forgets-f", declared(table='ttl = "made"', versions="1"))
     assert answer.status_code == 422, answer.text
     assert there(node, "forgets-f") == [3, 3, 3]
+
+
+def planned(node: TestNode, project: str, resources: str) -> list[str]:
+    """Return what a deploy would have forgotten, as the node tells it of a manifest."""
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = Path(folder) / "casemate.toml"
+        (Path(folder) / "app.py").write_text(APP)
+        manifest.write_text(
+            f'[project]\nname = "{project}"\n[function.f]\nhandler = "app:handler"\n'
+            f"[function.f.grants]\n{GRANTS}\n{resources}"
+        )
+        loaded = load(manifest)
+    spec = loaded.functions[0]
+    one = PlannedFunction(
+        project=project, spec=spec, resources=loaded.resources.granted(named_resources(spec))
+    )
+    asked = {
+        "functions": [{"project": project, "function": "f"}],
+        "planned": [msgspec.to_builtins(one)],
+    }
+    answer = node.client.post(f"{node.url}/api/v1/deployments/check", json=asked)
+    found = msgspec.json.decode(answer.content, type=Foreseen)
+    assert all(each.function == f"{project}/f" for each in found.forgets)
+    return [describe(grant) for each in found.forgets for grant in each.grants]
 
 
 def both(node: TestNode, project: str, resources: str) -> httpx2.Response:

@@ -131,6 +131,15 @@ def spec_difference(live: FunctionSpec | None, new: FunctionSpec) -> GrantDiffer
     )
 
 
+def with_forgotten(found: GrantDifference, forgets: tuple[Grant, ...]) -> GrantDifference:
+    """Return a difference with what a deploy would have data forget, which is approved alike."""
+    if not forgets:
+        return found
+    return msgspec.structs.replace(
+        found, added=(*found.added, *forgets), widening=(*found.widening, *forgets)
+    )
+
+
 def _is_wider(grant: Grant, before: CompiledGrants) -> bool:
     """Tell whether a trigger or destination reaches what nothing reached before."""
     for action in grant.actions:
@@ -152,11 +161,7 @@ def require_approval(
     `live` is None for a function's first deploy, which widens from nothing. `forgets` is what it
     would have the project's data forget (`casemate.admission.forgetting`).
     """
-    found = spec_difference(live, new)
-    if forgets:
-        found = msgspec.structs.replace(
-            found, added=(*found.added, *forgets), widening=(*found.widening, *forgets)
-        )
+    found = with_forgotten(spec_difference(live, new), forgets)
     if found.widens and approve is not True:
         raise WideningError(new.name, found, first=live is None)
     return found

@@ -14,7 +14,7 @@ from casemate.model.node import NodeStatus
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
 from casemate.operations.declaration import Operation
-from casemate.operations.functions import PlannedFunction, SetAlias
+from casemate.operations.functions import Forgets, PlannedFunction, SetAlias
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.trials import EndTrial, StartTrial
 
@@ -196,6 +196,10 @@ class Control(Protocol):
 
         `key` is the id of the one that will sign, None for one that is not made yet.
         """
+        ...
+
+    async def forgets(self, planned: Sequence[PlannedFunction]) -> list[Forgets]:
+        """Return what a deploy would have the projects' data forget. Raises UnavailableError."""
         ...
 
     async def set_alias(

@@ -154,7 +154,9 @@ async def _check_deploy(operation: CheckDeploy, call: Call) -> Response | None:
         found = await call.service.control.foresee(
             operation.planned, key=operation.key, sigstore=operation.sigstore, by=call.actor
         )
-    return json_response(Foreseen(obstacles=tuple(_obstacle(one, call) for one in found)))
+        forgets = await call.service.control.forgets(operation.planned)
+    obstacles = tuple(_obstacle(one, call) for one in found)
+    return json_response(Foreseen(obstacles=obstacles, forgets=tuple(forgets)))
 
 
 def _nor(call: Call, names: Sequence[tuple[str, str]]) -> str:

@@ -36,7 +36,6 @@ from casemate.operations.functions import (
     Foreseen,
     FunctionOf,
     ListSchedules,
-    Obstacle,
     PlannedFunction,
 )
 
@@ -124,7 +123,7 @@ def foresee(
     *,
     approve: bool,
     sigstore: bool = False,
-) -> tuple[Obstacle, ...]:
+) -> Foreseen:
     """Return what the node would refuse to deploy these for, as far as it is known by now.
 
     To be asked before anything is built, once for all. Raises DeniedError if who asks may not. The
@@ -143,9 +142,9 @@ def foresee(
         # Of an earlier release, or they are larger than it reads: rights can be asked for alone.
         response = client.request(CheckDeploy(functions=_functions(names), approve=approve))
     if response.status_code == httpx2.codes.OK:
-        return client.decode(response, Foreseen).obstacles
+        return client.decode(response, Foreseen)
     if response.is_success or response.status_code in _NOT_TAKEN:
-        return ()
+        return Foreseen(obstacles=())
     failure = client.failure(response)
     failure.message += " Nothing was built."
     raise failure

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from casemate.admission.grants import GrantDifference, spec_difference
+from casemate.admission.grants import GrantDifference, spec_difference, with_forgotten
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient
 from casemate.cli.deployed import deployed_functions, live_version
@@ -25,6 +25,7 @@ from casemate.cli.unset_secrets import unset_secrets
 from casemate.contracts import tighter, uncovered
 from casemate.model.deployment import DeployedFunction
 from casemate.model.function import FunctionSpec, named_resources
+from casemate.model.grant import Grant
 from casemate.operations.functions import Obstacle, PlannedFunction
 
 GrantRow = tuple[str, str, str]
@@ -75,7 +76,7 @@ def planned(client: NodeClient, workspace: Workspace, *, approve: bool, sigstore
     The node decides the same again once they are built: this spares the work.
     """
     project = workspace.project
-    obstacles = foresee(
+    foreseen = foresee(
         client,
         [
             PlannedFunction(
@@ -91,7 +92,8 @@ def planned(client: NodeClient, workspace: Workspace, *, approve: bool, sigstore
     )
     before = deployed_functions(client)
     specs = [(workspace.name_of(spec), spec) for spec in workspace.chosen]
-    rows, again, widening = _grants(client, specs, before)
+    forgets = {each.function: each.grants for each in foreseen.forgets}
+    rows, again, widening = _grants(client, specs, before, forgets)
     rows += _missing(workspace)
     unapproved = None
     if widening and not approve:
@@ -108,7 +110,7 @@ def planned(client: NodeClient, workspace: Workspace, *, approve: bool, sigstore
         ],
         contracts=_contracts(specs, before),
         unset=unset_secrets(client, project.name, [spec for _, spec in specs]),
-        refused=refusal(obstacles, unapproved),
+        refused=refusal(foreseen.obstacles, unapproved),
     )
 
 
@@ -147,9 +149,15 @@ def _told(alike: Sequence[Obstacle]) -> tuple[str, str]:
 
 
 def _grants(
-    client: NodeClient, specs: _Specs, before: dict[FunctionName, DeployedFunction]
+    client: NodeClient,
+    specs: _Specs,
+    before: dict[FunctionName, DeployedFunction],
+    forgets: Mapping[str, tuple[Grant, ...]],
 ) -> tuple[list[GrantRow], set[GrantRow], list[tuple[FunctionName, GrantDifference]]]:
-    """Return rows of what is to be known of the grants, which of them say it again, what widens."""
+    """Return rows of what is to be known of the grants, which of them say it again, what widens.
+
+    `forgets` is what each would have data forget: whoever approves has to be told.
+    """
     rows: list[GrantRow] = []
     again: set[GrantRow] = set()
     widening = []
@@ -158,7 +166,8 @@ def _grants(
         live = live_version(known) if known is not None else None
         old = named_resources(live.spec) if live is not None else ()
         new = named_resources(spec)
-        found = spec_difference(live.spec if live is not None else None, spec)
+        granted = spec_difference(live.spec if live is not None else None, spec)
+        found = with_forgotten(granted, forgets.get(str(name), ()))
         if found.widens:
             widening.append((name, found))
         if old or new:

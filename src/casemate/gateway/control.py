@@ -26,6 +26,7 @@ from casemate.gateway.deploy_decisions import DeployDecisions
 from casemate.gateway.deployed_state import DeployedState
 from casemate.gateway.deploying import Deploying
 from casemate.gateway.foreseeing import Foreseeing
+from casemate.gateway.forgetting import Declaring
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.removals import Removals
 from casemate.gateway.turns import Turns
@@ -138,7 +139,8 @@ class NodeControl:
         )  # fmt: skip
         self._removals = Removals(store, self._deploying.give_up)
         self._resuming: asyncio.Future[None] | None = None
-        self.foresee = Foreseeing(config, deciding, gate, vouching, uploaded).foresee
+        foreseeing = Foreseeing(config, deciding, gate, vouching, uploaded, Declaring(data))
+        self.foresee, self.forgets = foreseeing.foresee, foreseeing.forgets
         self._stopping = False
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from casemate.gateway.deploy_decisions import DeployDecisions, noted
+from casemate.gateway.forgetting import Declaring
 from casemate.gateway.uploaded_bundles import UploadedBundles
 from casemate.gateway.vouched import Vouching
 from casemate.manifest import check_received
@@ -18,7 +19,7 @@ from casemate.model.facts import Actor
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
 from casemate.model.processes import GatewayConfig
-from casemate.operations.functions import PlannedFunction
+from casemate.operations.functions import Forgets, PlannedFunction
 from casemate.vulnerabilities import Gate
 
 
@@ -46,8 +47,10 @@ class Foreseeing:
         gate: Gate,
         vouching: Vouching,
         uploaded: UploadedBundles,
+        declaring: Declaring,
     ) -> None:
         """Ask these."""
+        self._declaring = declaring
         self._config = config
         self._decisions = decisions
         self._gate = gate
@@ -90,6 +93,15 @@ class Foreseeing:
             await self._uploaded.require_any_room(
                 [(one.project, one.function) for one in planned], by=by.principal
             )
+        return found
+
+    async def forgets(self, planned: Sequence[PlannedFunction]) -> list[Forgets]:
+        """See `casemate.api.control.Control`."""
+        found = []
+        for one in planned:
+            grants = await self._declaring.forgets(one.project, one.resources)
+            if grants:
+                found.append(Forgets(function=f"{one.project}/{one.function}", grants=grants))
         return found
 
 

@@ -17,7 +17,7 @@ from casemate.model.deployment import (
     Version,
 )
 from casemate.model.function import FunctionSpec
-from casemate.model.grant import Resources
+from casemate.model.grant import Grant, Resources
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
 from casemate.model.restoring import Restoring
@@ -114,10 +114,20 @@ class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
     next_step: str = ""
 
 
+class Forgets(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deploy would have the project's data forget, which needs an approval as grants do."""
+
+    function: str
+    """PROJECT/FUNCTION."""
+    grants: tuple[Grant, ...]
+    """Each with what is forgotten as its action, such as `forget items by their expires`."""
+
+
 class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known to be in the way of a deploy."""
 
     obstacles: tuple[Obstacle, ...]
+    forgets: tuple[Forgets, ...] = ()
 
 
 class RefusedFor(StrEnum):
@@ -195,8 +205,8 @@ class CheckDeploy(Operation[None], frozen=True, kw_only=True):
 
     Ask before you build. The decision is made, and a denial recorded, as by the deploy, which
     decides again. For functions that are `planned`, all known obstacles are listed: limits,
-    routes, queues, advisories, signatures, room for uploads. Grants are not checked here, and
-    neither is what only the bundle tells.
+    routes, queues, advisories, signatures, room for uploads; and what data would forget. Grants are
+    not checked here, and neither is what only the bundle tells.
     """
 
     declared = Declaration(

@@ -70,7 +70,8 @@ class FireTrigger(Operation[Fired], frozen=True, kw_only=True):
     The event has the form of the trigger's kind, fits its filters, and goes into the function's
     inbox. Contract, batches, attempts and dead letters apply as to any event. Nothing is written to
     the bucket, table, queue or topic. `data` replaces parts of the sample: some fields of a
-    bucket's object, `old` and `new` of a table's item, the body of a web hook.
+    bucket's object, `old` and `new` of a table's item, the body of a web hook. For a bucket or
+    table `event` names one of the trigger's events; without it it is the first.
     """
 
     declared = Declaration(

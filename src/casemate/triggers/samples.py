@@ -137,11 +137,12 @@ def _bucket(version: Version, trigger: BucketTrigger, now: float, data: object) 
         "content_type": "application/octet-stream",
         "sha256": hashlib.sha256(_OBJECT).hexdigest(),
     }
-    _take(detail, _object_of(data, "a bucket's event"), "a bucket's event", fixed=("bucket",))
+    kind, given = _kind_of(_object_of(data, "a bucket's event"), trigger.events)
+    _take(detail, given, "a bucket's event", fixed=("bucket",))
     return Event(
         id=_identity(),
         source=f"/projects/{version.project}/buckets/{trigger.bucket}",
-        type=f"casemate.bucket.{trigger.events[0]}",
+        type=f"casemate.bucket.{kind}",
         time=now,
         kind=TriggerKind.BUCKET,
         trigger=trigger.name,
@@ -154,7 +155,7 @@ def _bucket(version: Version, trigger: BucketTrigger, now: float, data: object) 
 def _table(
     version: Version, trigger: TableTrigger, now: float, resources: Resources, data: object
 ) -> Event:
-    kind = trigger.events[0]
+    kind, given = _kind_of(_object_of(data, "a table's event"), trigger.events)
     table = next((one for one in resources.tables if one.name == trigger.table), None)
     names = [name for name in (getattr(table, "key", "id"), getattr(table, "sort", None)) if name]
     item: dict[str, object] = {**dict.fromkeys(names, "sample"), "value": 1}
@@ -162,7 +163,7 @@ def _table(
         "old": None if kind == "inserted" else {**item, "value": 0},
         "new": None if kind in ("deleted", "expired") else item,
     }
-    _take(images, _object_of(data, "a table's event"), "a table's event")
+    _take(images, given, "a table's event")
     shown = images["new"] or images["old"]
     found = shown if isinstance(shown, dict) else {}
     keys = {name: found.get(name, "sample") for name in names}
@@ -187,6 +188,17 @@ def _table(
     )
 
 
+def _kind_of(given: Mapping[str, Any], events: tuple[str, ...]) -> tuple[str, Mapping[str, Any]]:
+    """Return which of a trigger's events is meant, by `event`, and what else is given."""
+    kind = given.get("event", events[0])
+    if kind not in events:
+        raise InvalidInputError(
+            f"The event is {str(kind)[:80]!r}, which this trigger does not bring.",
+            next_step=f"Give one of: {', '.join(events)}.",
+        )
+    return kind, {name: value for name, value in given.items() if name != "event"}
+
+
 def _take(
     into: dict[str, object], given: Mapping[str, Any], what: str, fixed: tuple[str, ...] = ()
 ) -> None:
@@ -194,7 +206,7 @@ def _take(
     if unknown:
         raise InvalidInputError(
             f"{unknown[0][:80]!r} is nothing that {what} can be given.",
-            next_step=f"Give some of: {', '.join(sorted(set(into) - set(fixed)))}.",
+            next_step=f"Give some of: {', '.join(sorted({'event', *into} - set(fixed)))}.",
         )
     into.update(given)
 

@@ -56,7 +56,7 @@ from casemate.model.still import require_still
 from casemate.model.trigger import ScheduleStatus
 from casemate.model.usage import Usage
 from casemate.operations.declaration import Operation
-from casemate.operations.functions import PlannedFunction, SetAlias, Target
+from casemate.operations.functions import Forgets, PlannedFunction, SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.performing import Performed, Performers
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
@@ -152,6 +152,7 @@ class FakeControl:
         self.pieces: set[str] = set()
         """Digests of dependencies that can be left out."""
         self.foreseen: list[CasemateError] = []
+        self.forgotten: list[Forgets] = []
         """What is in the way of every deploy."""
         self.planned: tuple[PlannedFunction, ...] = ()
         self.full = False
@@ -252,6 +253,9 @@ class FakeControl:
     ) -> list[CasemateError]:
         self.planned = tuple(planned)
         return self.foreseen
+
+    async def forgets(self, planned: Sequence[PlannedFunction]) -> list[Forgets]:
+        return self.forgotten
 
     async def put_bundle(
         self, digest: str, archive: Path, *, by: str, deploys: Deploys, partial: bool = False

@@ -14,6 +14,8 @@ from casemate.model.errors import (
     QuotaError,
     UnavailableError,
 )
+from casemate.model.grant import Grant, GrantKind
+from casemate.operations.functions import Forgets
 
 DIGEST = "a" * 64
 CART = "/functions/shop/cart"
@@ -296,9 +298,13 @@ PLANNED = [{"project": "shop", "spec": {"name": "cart", "handler": "app:handle"}
 def test_what_is_in_the_way_is_told_of_what_is_planned(ask, control) -> None:
     asked = {"functions": TWO, "planned": PLANNED, "key": "0" * 64, "sigstore": True}
     answer = ask("POST", "/deployments/check", json=asked)
-    assert (answer.status_code, answer.json()) == (200, {"obstacles": []})
+    assert (answer.status_code, answer.json()) == (200, {"obstacles": [], "forgets": []})
     [wanted] = control.planned
     assert (wanted.project, wanted.function, wanted.packages) == ("shop", "cart", False)
+    ttl = Grant(kind=GrantKind.TABLE, name="items", actions=("forget items by their expires",))
+    control.forgotten = [Forgets(function="shop/cart", grants=(ttl,))]
+    [told] = ask("POST", "/deployments/check", json=asked).json()["forgets"]
+    assert told["function"] == "shop/cart" and told["grants"][0]["actions"] == list(ttl.actions)
     refused = InvalidInputError("It is too large.", next_step="Make it smaller.")
     refused.about = "shop/cart"
     control.foreseen = [refused, QuotaError("Too much waits.")]

@@ -39,13 +39,13 @@ from casemate.model.function import (
     Isolation,
     Limits,
 )
-from casemate.model.grant import Resources
+from casemate.model.grant import Grant, GrantKind, Resources
 from casemate.model.metrics import VersionMetrics
 from casemate.model.principal import Action
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.model.vulnerability import JudgedFunction
 from casemate.operations.bundles import FindPieces, PutBundle
-from casemate.operations.functions import CheckDeploy, NoteRefusedDeploy
+from casemate.operations.functions import CheckDeploy, Forgets, NoteRefusedDeploy
 from casemate.operations.signing import PutAttestation
 from support.advisories import import_small
 from support.package_index import fake_index
@@ -634,6 +634,26 @@ def test_grants_that_nobody_has_approved_are_told_with_it(cli, project, began, n
     assert list(document["widening"]) == ["shop/mail"]
     approved = cli("deploy", "--approve")
     assert approved.code == 1 and "Too much waits." in approved.err and began == []
+
+
+def test_what_data_would_forget_is_told_with_the_grants_that_need_an_approval(
+    cli, project, began, node
+) -> None:
+    """It was approved unseen: only the grants, which the manifest tells, were in the refusal."""
+    manifest = (project / "casemate.toml").read_text()
+    granted = "[bucket.in]\n" + manifest.replace("[function.mail]\n", GRANTED)
+    (project / "casemate.toml").write_text(granted)
+    fewer = Grant(
+        kind=GrantKind.BUCKET, name="in", actions=("forget all but 1 revisions of objects",)
+    )
+    node.control.forgotten = [Forgets(function="shop/mail", grants=(fewer,))]
+    result = cli("deploy")
+    said = " ".join(result.err.split())
+    assert result.code == 4 and began == []
+    assert "+ bucket in: forget all but 1 revisions of objects" in said
+    assert "+ bucket in: read" in said
+    approved = cli("deploy", "--approve")
+    assert "bucket in: forget all but 1 revisions of objects" in approved.out
 
 
 def test_the_node_is_told_what_is_planned_and_by_which_key(cli, project, built, node) -> None:

@@ -145,3 +145,19 @@ def test_data_that_a_trigger_could_not_bring_is_refused() -> None:
             for data in (1, "text", [1], {"unknown": 1}):
                 with pytest.raises(InvalidInputError):
                     sample(trigger, data=data)
+
+
+def test_of_several_events_the_one_that_is_named_is_made() -> None:
+    bucket = model.BucketTrigger(name="b", bucket="in", events=("created", "deleted"))
+    assert sample(bucket).type == "casemate.bucket.created"
+    gone = sample(bucket, data={"event": "deleted", "key": "a.jpg"})
+    assert (gone.type, gone.subject) == ("casemate.bucket.deleted", "a.jpg")
+    assert "event" not in gone.detail
+    table = model.TableTrigger(name="t", table="rows", events=("inserted", "deleted"))
+    images = msgspec.json.decode(sample(table, data={"event": "deleted"}).data)
+    assert images["new"] is None and images["old"] is not None
+    for trigger in (bucket, table):
+        for data in ({"event": "updated"}, {"event": None}, {"event": ["deleted"]}):
+            with pytest.raises(InvalidInputError, match="does not bring") as failed:
+                sample(trigger, data=data)
+            assert "deleted" in (failed.value.next_step or "")

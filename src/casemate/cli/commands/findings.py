@@ -5,7 +5,15 @@ from __future__ import annotations
 from casemate.cli.client import connect
 from casemate.cli.operation_command import answered, asked
 from casemate.cli.options import JsonOption, new_app
-from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table, print_text
+from casemate.cli.terminal import (
+    BOLD,
+    note,
+    print_json,
+    print_line,
+    print_prose,
+    print_table,
+    print_text,
+)
 from casemate.cli.text import moment, quantity
 from casemate.model.errors import NotFoundError
 from casemate.operations.findings import FindingPage, ListFindings, ShowFinding
@@ -81,7 +89,7 @@ def show(wanted: ShowFinding, *, json: JsonOption = False) -> None:
         return
     print_line(f"{found.level}: {found.title}", BOLD)
     print_text(f"rule: {found.rule}; technique: {', '.join(found.techniques) or '-'}")
-    print_text(f"of: {about(found.entity) or '-'}; project: {found.project or '-'}")
+    print_prose(f"of: {about(found.entity) or '-'}; project: {found.project or '-'}")
     print_text(f"at: {moment(found.at)}; events: {found.count}")
     if found.again:
         since = quantity(found.again, "more event")
