@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from casemate.model.route import first_segment
+from casemate.model.route import RESERVED_SEGMENTS, first_segment
 
 _MAX_SEGMENTS = 64
 MAX_LOOKED_AT = 1_000
@@ -137,6 +137,8 @@ class Routes:
             if decoded is None or decoded == "":
                 return None
             segments.append(decoded)
+        if segments and segments[0].lower() in RESERVED_SEGMENTS:
+            return None  # the node's on every host, also where a route takes any segment
         search = _Search(method, segments)
         found = search.below(self._root, 0, ())
         if search.left < 0:

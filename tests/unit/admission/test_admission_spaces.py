@@ -12,7 +12,7 @@ from casemate.admission import catalogue as module
 from casemate.admission.routes import Match
 from casemate.model.deployment import Version
 from casemate.model.errors import ConflictError
-from casemate.model.route import RouteClaim, host_of
+from casemate.model.route import RESERVED_SEGMENTS, RouteClaim, host_of
 from support.core import deployed, version
 
 
@@ -55,6 +55,24 @@ def test_what_the_node_answers_is_nobodys(first: str) -> None:
     with pytest.raises(ConflictError, match="node answers itself"):
         Catalogue().check_routes("u", "g", given)
     assert catalogue(given).route("GET", f"/{first}/acme-challenge/x") is None
+
+
+@pytest.mark.parametrize("host", ["", "u.example.com"])
+@pytest.mark.parametrize("route", ["GET /{any}", "GET /{any}/{token}", "GET /{rest...}"])
+def test_what_the_node_answers_is_nobodys_where_a_route_takes_any_segment(
+    route: str, host: str
+) -> None:
+    """One that takes all was handed `/.well-known/acme-challenge/`, so that it could have a
+    certificate for the node's name."""
+    claim = RouteClaim(project="u", hosts=("u.example.com",))
+    found = catalogue(wants(route), claims=(claim,) if host else ())
+    for first in RESERVED_SEGMENTS:
+        for path in (first, first.upper(), f"%{ord(first[0]):02x}{first[1:]}"):
+            for below in ("", "/acme-challenge", "/acme-challenge/x"):
+                assert found.route("GET", f"/{path}{below}", host) is None, path
+    for free in ("/a", "/healthy"):
+        path = f"{free}/b" if "token" in route else free
+        assert isinstance(found.route("GET", path, host), Match)
 
 
 def test_within_a_project_first_segments_are_shared() -> None:
