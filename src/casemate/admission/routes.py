@@ -124,21 +124,9 @@ class Routes:
 
     def match(self, method: str, path: str) -> Match | frozenset[str] | None:
         """Return the match; the methods allowed if only the method does not fit; else None."""
-        if not path.startswith("/"):
+        segments = _segments(path)
+        if segments is None:
             return None
-        raw = path.split("/")[1:]
-        if raw == [""]:
-            raw = []
-        if len(raw) > _MAX_SEGMENTS:
-            return None
-        segments = []
-        for segment in raw:
-            decoded = _decode(segment)
-            if decoded is None or decoded == "":
-                return None
-            segments.append(decoded)
-        if segments and segments[0].lower() in RESERVED_SEGMENTS:
-            return None  # the node's on every host, also where a route takes any segment
         search = _Search(method, segments)
         found = search.below(self._root, 0, ())
         if search.left < 0:
@@ -146,6 +134,25 @@ class Routes:
         if found is None:
             return frozenset(search.allowed) if search.allowed else None
         return found
+
+
+def _segments(path: str) -> list[str] | None:
+    """Return the segments of a path, decoded; None if no route may take it.
+
+    What the node answers itself is its own on every host, also where a route takes any segment.
+    """
+    if not path.startswith("/"):
+        return None
+    raw = [] if path == "/" else path.split("/")[1:]
+    if len(raw) > _MAX_SEGMENTS:
+        return None
+    segments = []
+    for segment in raw:
+        decoded = _decode(segment)
+        if not decoded:
+            return None
+        segments.append(decoded)
+    return None if segments and segments[0].lower() in RESERVED_SEGMENTS else segments
 
 
 class _Search:
