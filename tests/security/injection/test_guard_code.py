@@ -26,6 +26,46 @@ VULNERABLE: Cases = {
         "return eval(f\"len('{event['e']}')\")",
         {"e": "') or " + CODE + " or ('"},
     ),
+    "a tree that nobody has looked at, beside a check that another function has": (
+        """
+        import ast
+        def check(node):
+            match node:
+                case ast.Expression() | ast.Constant() | ast.BinOp():
+                    return
+                case _:
+                    raise ValueError
+        def other(text):
+            check(ast.parse(text))
+        def handler(event, context):
+            tree = ast.parse(event["e"], mode="eval")
+            return eval(compile(tree, "<e>", "eval"))
+        """,
+        {"e": CODE},
+    ),
+    "a tree of which only the kind of its root was asked": (
+        """
+        import ast
+        def handler(event, context):
+            tree = ast.parse(event["e"], mode="eval")
+            if not isinstance(tree, ast.Expression):
+                raise ValueError
+            return eval(compile(tree, "<e>", "eval"))
+        """,
+        {"e": CODE},
+    ),
+    "a tree that a function names kinds of and refuses none": (
+        """
+        import ast
+        def told(node):
+            return "sum" if isinstance(node.body, (ast.BinOp, ast.Call)) else "value"
+        def handler(event, context):
+            tree = ast.parse(event["e"], mode="eval")
+            print(told(tree))
+            return eval(compile(tree, "<e>", "eval"))
+        """,
+        {"e": CODE},
+    ),
     "eval without built-ins": (
         "return eval(event['e'], {'__builtins__': {}}, {})",
         {"e": "().__class__.__base__.__subclasses__()"},
@@ -286,6 +326,70 @@ BENIGN: Cases = {
             return eval(compile(tree, "<e>", "eval"), {"__builtins__": {}})
         """,
         {"e": "2 * (3 + 4)"},
+    ),
+    "nodes are checked by match, then compiled": (
+        """
+        import ast
+        def check(node, names):
+            match node:
+                case ast.Expression(body=body):
+                    check(body, names)
+                case ast.Constant(value=int() | float()):
+                    pass
+                case ast.Name(id=name) if name in names:
+                    pass
+                case ast.BinOp(left=left, op=ast.Add() | ast.Div(), right=right):
+                    check(left, names)
+                    check(right, names)
+                case _:
+                    raise ValueError
+        def handler(event, context):
+            tree = ast.parse(event["e"].strip(), mode="eval")
+            check(tree, {"chest": 1})
+            return eval(compile(tree, "<e>", "eval"), {"__builtins__": {}, "chest": 102})
+        """,
+        {"e": " chest / 8 + 6.5"},
+    ),
+    "nodes are checked by isinstance, in a method": (
+        """
+        import ast
+        class Formula:
+            def fits(self, node):
+                if isinstance(node, ast.Expression):
+                    return self.fits(node.body)
+                if isinstance(node, ast.BinOp):
+                    return self.fits(node.left) and self.fits(node.right)
+                if isinstance(node, ast.Constant):
+                    return isinstance(node.value, int)
+                return False
+            def value(self, text):
+                tree = ast.parse(text, mode="eval")
+                if not self.fits(tree):
+                    return None
+                return eval(compile(tree, "<e>", "eval"), {"__builtins__": {}})
+        def handler(event, context):
+            return Formula().value(event["e"])
+        """,
+        {"e": "2 * (3 + 4)"},
+    ),
+    "nodes are checked by a list of kinds": (
+        """
+        import ast
+        from ast import parse
+        ALLOWED = {ast.Expression, ast.BinOp, ast.Constant, ast.Add}
+        def require(node):
+            if type(node) not in ALLOWED:
+                raise ValueError
+            for name in node._fields:
+                part = getattr(node, name)
+                if isinstance(part, ast.AST):
+                    require(part)
+        def handler(event, context):
+            tree = parse(event["e"], mode="eval")
+            require(tree)
+            return eval(compile(tree, "<e>", "eval"))
+        """,
+        {"e": "2 + 4"},
     ),
     "dispatch by a dictionary": (
         "ACTIONS = {'a': len, 'b': sum}\nreturn ACTIONS[event['f']]([1])",

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from ..core import Guard
 from ..evaluation import (
+    checked_trees,
     choosing,
     engines,
     expressions,
@@ -126,7 +127,8 @@ def check_source(guard: Guard, source: object, mode: Literal["eval", "exec", ""]
     elif isinstance(source, ast.AST):
         parsed = guard.provenance.kept.get(_PARSED)
         if parsed is not None:
-            guard.decide(NAME, lambda: _of_tree(source, parsed))
+            checked = checked_trees.is_checked(guard.root)
+            guard.decide(NAME, lambda: None if checked else _of_tree(source, parsed))
     elif type(source).__name__ == "code":
         return
 
