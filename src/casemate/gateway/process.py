@@ -38,7 +38,7 @@ from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.nodes import Self
 from casemate.recorder.client import DURABLE_SECONDS
-from casemate.set_clock import believe
+from casemate.set_clock import Believed, believe
 from casemate.triggers.http_server import listen_on
 from casemate.vault import VaultClient
 
@@ -141,7 +141,7 @@ def _closing_seconds(vault: VaultClient, *, drains: bool) -> float:
 
 async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event) -> None:
     """Serve until told to stop; `serving` is set once requests are answered."""
-    believe(config.clock)
+    believe(None if config.clock is None else Believed(*config.clock))
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

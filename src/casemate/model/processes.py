@@ -6,7 +6,6 @@ import msgspec
 
 from casemate.model.caps import Caps
 from casemate.model.protection import ProtectionStatus
-from casemate.set_clock import Believed
 
 GATEWAY_UID = 64_800
 SANDBOX_UID = 64_801
@@ -57,8 +56,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket by which a sources process is asked for."""
     recorder: int
     """Descriptor of the socket by which a recorder is asked for."""
-    clock: Believed | None = None
-    """What is believed of the clock (`casemate.set_clock.believe`)."""
+    clock: tuple[float, float, float, float] | None = None
+    """What is believed of the clock (`casemate.set_clock.Believed`)."""
     monitor: int
     """Descriptor of the socket by which a monitor is asked for."""
     memory: int

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from casemate.decoding import DECODING_ERRORS
+from casemate.decoding import DECODING_ERRORS, decodable
 from casemate.folder.folders import Folders
 from casemate.kernel.durability import sync_folder
 from casemate.set_clock import Believed, begin_as_of
@@ -80,7 +80,7 @@ class HeldClock:
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
-                return msgspec.json.decode(file.read(_MAX_BYTES), type=_Held)
+                return msgspec.json.decode(file.read(_MAX_BYTES), type=decodable(_Held))
         except FileNotFoundError:
             return None
         except (OSError, *DECODING_ERRORS) as error:

@@ -192,7 +192,8 @@ def test_no_thread_or_descriptor_is_left_behind(opening: Opening) -> None:
     threads, descriptors = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     asyncio.run(run())
     assert threading.active_count() == threads
-    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    # Fewer, where what an earlier test has left is collected meanwhile.
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
 
 
 def test_concurrent_changes_get_their_own_answers_and_share_commits(opening: Opening) -> None:
